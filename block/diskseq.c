@@ -1,0 +1,464 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Look a disk up, and open it, by its sequence number.
+ *
+ * A major:minor, and so a device node, names whatever disk has that number
+ * now.  The sequence number names one disk, or one medium in it, until the
+ * next boot: the user who has it either gets that disk or gets an error.
+ *
+ * Documentation/block/diskseq.rst describes the guarantee and its limits.
+ */
+#include <linux/blkdev.h>
+#include <linux/ctype.h>
+#include <linux/export.h>
+#include <linux/overflow.h>
+#include <linux/rbtree.h>
+#include <linux/seqlock.h>
+#include <linux/string.h>
+
+#include "blk.h"
+
+/*
+ * Every disk that can be opened, ordered by number.
+ *
+ * A tree because the node lives in the disk (adding cannot fail), its order
+ * gives directories a stable position, and its keys have 64 bits where the
+ * index of an xarray has 32.
+ *
+ * Writers hold the lock of diskseq_lock, which also protects the number of
+ * each disk.  Readers descend under RCU alone: a gendisk is freed by RCU, with
+ * the inode of its block device (see bdev_free_inode()).  A change during the
+ * descent can hide a disk, or pair half of an old number with half of a new
+ * one on 32-bit machines, so both a hit and a miss count only if the sequence
+ * count did not move.
+ */
+static struct rb_root diskseq_tree = RB_ROOT;
+static DEFINE_SEQLOCK(diskseq_lock);
+
+static struct gendisk *node_to_disk(const struct rb_node *node)
+{
+	return rb_entry_safe(node, struct gendisk, diskseq_node);
+}
+
+static int diskseq_cmp(u64 diskseq, const struct rb_node *node)
+{
+	u64 other = READ_ONCE(node_to_disk(node)->diskseq);
+
+	return diskseq < other ? -1 : diskseq > other;
+}
+
+static int diskseq_cmp_key(const void *key, const struct rb_node *node)
+{
+	return diskseq_cmp(*(const u64 *)key, node);
+}
+
+static void diskseq_link(struct gendisk *disk)
+{
+	struct rb_node **link = &diskseq_tree.rb_node, *parent = NULL;
+
+	lockdep_assert_held(&diskseq_lock.lock);
+
+	while (*link) {
+		parent = *link;
+		if (diskseq_cmp(disk->diskseq, parent) < 0)
+			link = &parent->rb_left;
+		else
+			link = &parent->rb_right;
+	}
+	rb_link_node_rcu(&disk->diskseq_node, parent, link);
+	rb_insert_color(&disk->diskseq_node, &diskseq_tree);
+}
+
+static void diskseq_unlink(struct gendisk *disk)
+{
+	lockdep_assert_held(&diskseq_lock.lock);
+
+	rb_erase(&disk->diskseq_node, &diskseq_tree);
+	RB_CLEAR_NODE(&disk->diskseq_node);
+}
+
+/**
+ * diskseq_advance - give a disk its next number
+ * @disk: disk that is new, or whose medium has changed
+ * @counter: the source of numbers, never to be used without this function
+ *
+ * If the disk can be looked up, the old number stops to be found at the very
+ * moment when the new one starts to be.
+ *
+ * The caller need not hold any lock: the drivers call inc_diskseq() under
+ * theirs (lo_mutex in loop, the event work of the disk, ...), not under
+ * disk->open_mutex.  The number is drawn under the lock of the index, so that
+ * two such calls leave the disk with the higher one.
+ *
+ * Context: Any context but interrupts.
+ */
+void diskseq_advance(struct gendisk *disk, atomic64_t *counter)
+{
+	bool indexed;
+	u64 old;
+
+	write_seqlock(&diskseq_lock);
+	old = disk->diskseq;
+	/* A disk without a number is just being allocated. */
+	if (!old)
+		RB_CLEAR_NODE(&disk->diskseq_node);
+	indexed = !RB_EMPTY_NODE(&disk->diskseq_node);
+	if (indexed)
+		diskseq_unlink(disk);
+	WRITE_ONCE(disk->diskseq, atomic64_inc_return(counter));
+	if (indexed)
+		diskseq_link(disk);
+	write_sequnlock(&diskseq_lock);
+
+	if (indexed)
+		diskseqfs_retire(disk, old);
+}
+
+/**
+ * diskseq_add - let a disk be found by its number
+ * @disk: disk whose block device has just been hashed
+ *
+ * Must come before the ADD uevent: who hears of a number can open it.
+ *
+ * Context: Process context.
+ */
+void diskseq_add(struct gendisk *disk)
+{
+	write_seqlock(&diskseq_lock);
+	diskseq_link(disk);
+	write_sequnlock(&diskseq_lock);
+}
+
+/**
+ * diskseq_del - let a disk no longer be found by its number
+ * @disk: disk whose block device has just been unhashed
+ *
+ * Does nothing to a disk that was never added (a hidden one).
+ *
+ * Context: Process context.  The caller holds @disk->open_mutex, and keeps the
+ *	    disk unopenable under it.
+ */
+void diskseq_del(struct gendisk *disk)
+{
+	bool indexed;
+
+	lockdep_assert_held(&disk->open_mutex);
+
+	write_seqlock(&diskseq_lock);
+	indexed = !RB_EMPTY_NODE(&disk->diskseq_node);
+	if (indexed)
+		diskseq_unlink(disk);
+	write_sequnlock(&diskseq_lock);
+
+	if (indexed)
+		diskseqfs_retire(disk, disk_diskseq(disk));
+}
+
+/**
+ * disk_diskseq - read the number of a disk
+ * @disk: the disk
+ *
+ * The number can change at any time; what is returned is never a mixture of
+ * two numbers, which a plain load can give on 32-bit machines.
+ *
+ * Context: Any context but interrupts.
+ * Return: The number @disk has, or had a moment ago.
+ */
+u64 disk_diskseq(const struct gendisk *disk)
+{
+	unsigned int seq;
+	u64 diskseq;
+
+	if (IS_ENABLED(CONFIG_64BIT))
+		return READ_ONCE(disk->diskseq);
+
+	do {
+		seq = read_seqbegin(&diskseq_lock);
+		diskseq = READ_ONCE(disk->diskseq);
+	} while (read_seqretry(&diskseq_lock, seq));
+	return diskseq;
+}
+
+/**
+ * bdev_check_diskseq - check that a block device still is what was asked for
+ * @bdev: block device that is being opened
+ * @diskseq: number that @bdev was looked up by, or 0 if by something else
+ *
+ * A partition must also still be the one of its number in the disk's table.
+ *
+ * Context: Process context.  The caller holds the open_mutex of the disk, and
+ *	    so keeps the disk and its partitions from going away.  The number
+ *	    may change all the same (see diskseq_advance()).
+ * Return: 0, or -ESTALE if @bdev is no longer to be found under @diskseq.
+ */
+int bdev_check_diskseq(struct block_device *bdev, u64 diskseq)
+{
+	struct gendisk *disk = bdev->bd_disk;
+
+	lockdep_assert_held(&disk->open_mutex);
+
+	if (!diskseq)
+		return 0;
+	if (!disk_live(disk) || disk_diskseq(disk) != diskseq ||
+	    xa_load(&disk->part_tbl, bdev_partno(bdev)) != bdev)
+		return -ESTALE;
+	return 0;
+}
+
+/**
+ * diskseq_find - look up a disk by its number
+ * @diskseq: number to look for
+ *
+ * Context: RCU read-side critical section, which bounds the life of the result.
+ * Return: The disk, or %NULL if no disk has that number now.
+ */
+struct gendisk *diskseq_find(u64 diskseq)
+{
+	struct rb_node *node;
+	unsigned int seq;
+
+	RCU_LOCKDEP_WARN(!rcu_read_lock_held(), "disk looked up without RCU");
+
+	do {
+		seq = read_seqbegin(&diskseq_lock);
+		node = rb_find_rcu(&diskseq, &diskseq_tree, diskseq_cmp_key);
+	} while (read_seqretry(&diskseq_lock, seq));
+	return node_to_disk(node);
+}
+
+static struct block_device *diskseq_find_bdev(u64 diskseq, u8 partno)
+{
+	struct gendisk *disk = diskseq_find(diskseq);
+
+	if (!disk)
+		return NULL;
+	return partno ? xa_load(&disk->part_tbl, partno) : disk->part0;
+}
+
+/*
+ * A partition enters the table before bdev_add() gives it its bd_dev, which
+ * must not be taken for 0:0 by an access check; its device has the number from
+ * before.
+ */
+static dev_t bdev_devt(const struct block_device *bdev)
+{
+	return bdev->bd_device.devt;
+}
+
+/**
+ * diskseq_devt - look up a device number by a sequence number
+ * @diskseq: number of the disk
+ * @partno: partition, or 0 for the whole disk
+ *
+ * Context: Any context but interrupts.
+ * Return: The device number, or 0, which no block device has, if there is no
+ *	   such disk or partition.
+ */
+dev_t diskseq_devt(u64 diskseq, u8 partno)
+{
+	struct block_device *bdev;
+
+	guard(rcu)();
+	bdev = diskseq_find_bdev(diskseq, partno);
+	return bdev ? bdev_devt(bdev) : 0;
+}
+
+/**
+ * diskseq_get_no_open - get a reference on a block device by its number
+ * @diskseq: number of the disk
+ * @partno: partition, or 0 for the whole disk
+ * @dev: device number that it must have, or 0 for any
+ *
+ * The reference keeps the structure, it does not open the device, and the
+ * number can be another one at any time: bdev_open() has to be told it.
+ *
+ * Context: Any context but interrupts.
+ * Return: The block device, to be released with blkdev_put_no_open(), or %NULL.
+ */
+struct block_device *diskseq_get_no_open(u64 diskseq, u8 partno, dev_t dev)
+{
+	struct block_device *bdev;
+
+	guard(rcu)();
+	bdev = diskseq_find_bdev(diskseq, partno);
+	if (!bdev || (dev && bdev_devt(bdev) != dev))
+		return NULL;
+	if (!kobject_get_unless_zero(&bdev->bd_device.kobj))
+		return NULL;
+	return bdev;
+}
+
+/**
+ * diskseq_next - walk all disks and partitions in the order of their numbers
+ * @diskseq: number to start from; set to the number found
+ * @partno: partition to start from; set to the partition found
+ *
+ * Start from 0, 0, and go on from one partition behind what was found.  A disk
+ * that stays is seen once; one that changes its number may be seen under both.
+ *
+ * Context: Any context but interrupts.
+ * Return: %true if there was one at or behind the start.
+ */
+bool diskseq_next(u64 *diskseq, u8 *partno)
+{
+	struct rb_node *node, *found = NULL;
+	unsigned long part = *partno;
+	struct gendisk *disk;
+
+	read_seqlock_excl(&diskseq_lock);
+	node = diskseq_tree.rb_node;
+	while (node) {
+		if (diskseq_cmp(*diskseq, node) <= 0) {
+			found = node;
+			node = node->rb_left;
+		} else {
+			node = node->rb_right;
+		}
+	}
+
+	disk = node_to_disk(found);
+	if (disk && disk->diskseq != *diskseq)
+		part = 0;
+	if (disk && !xa_find(&disk->part_tbl, &part, DISK_MAX_PARTS - 1,
+			     XA_PRESENT)) {
+		disk = node_to_disk(rb_next(found));
+		part = 0;
+	}
+	if (disk) {
+		*diskseq = disk->diskseq;
+		*partno = part;
+	}
+	read_sequnlock_excl(&diskseq_lock);
+
+	return disk;
+}
+
+/**
+ * blkdev_get_by_diskseq - open a block device by its sequence number
+ * @diskseq: number of the disk
+ * @partno: partition, or 0 for the whole disk
+ * @mode: open mode (BLK_OPEN_*)
+ * @holder: exclusive holder identifier, or %NULL
+ * @hops: holder operations
+ *
+ * The sibling of bdev_file_open_by_dev() for callers that know which disk they
+ * mean.  When it returns a file, the number of its disk was @diskseq at a
+ * moment after the driver had opened it, and no other disk was opened on the
+ * way.  The number can change later, if the medium does.
+ *
+ * diskseq_parse_name() turns the name of a disk into the first two arguments.
+ *
+ * Context: Process context, may sleep.  Takes disk->open_mutex.
+ * Return: The file, to be released with bdev_fput() or fput(); -ENXIO if no
+ *	   disk or partition has that number (any more), -EPERM if the device
+ *	   cgroup of the caller forbids the open, -EBUSY if another holder has
+ *	   it, or what the driver returns.
+ */
+struct file *blkdev_get_by_diskseq(u64 diskseq, u8 partno, blk_mode_t mode,
+				   void *holder,
+				   const struct blk_holder_ops *hops)
+{
+	struct block_device *bdev;
+	struct file *file;
+	int err;
+
+	bdev = diskseq_get_no_open(diskseq, partno, 0);
+	if (!bdev)
+		return ERR_PTR(-ENXIO);
+
+	err = bdev_permission(bdev_devt(bdev), mode, holder);
+	if (err) {
+		blkdev_put_no_open(bdev);
+		return ERR_PTR(err);
+	}
+
+	file = bdev_file_open(bdev, diskseq, mode, holder, hops);
+	return file == ERR_PTR(-ESTALE) ? ERR_PTR(-ENXIO) : file;
+}
+EXPORT_SYMBOL_GPL(blkdev_get_by_diskseq);
+
+/*
+ * Take a number from the start of what lies before @end.  There is one way to
+ * write each: a name that is compared as a string means the same disk.
+ */
+static int take_number(const char **pos, const char *end, u64 max, u64 *number)
+{
+	const char *p = *pos;
+	u64 n = 0;
+
+	if (p == end || !isdigit(*p) || *p == '0')
+		return -EINVAL;
+	for (; p < end && isdigit(*p); p++) {
+		if (check_mul_overflow(n, 10ULL, &n) ||
+		    check_add_overflow(n, (u64)(*p - '0'), &n) || n > max)
+			return -ERANGE;
+	}
+	*pos = p;
+	*number = n;
+	return 0;
+}
+
+#define DISKSEQ_PART_INFIX	"-part"
+
+/**
+ * diskseq_parse_name - read the name of a disk or partition
+ * @name: the name, not necessarily terminated
+ * @len: its length in bytes; a NUL among them makes the name invalid
+ * @diskseq: set to the number of the disk
+ * @partno: set to the partition, or to 0 for the whole disk
+ *
+ * A name is "12" for a disk and "12-part3" for a partition of it, in decimal
+ * without sign, leading zero or white space; see diskseq_format_name().
+ *
+ * Context: Any context.
+ * Return: 0; -EINVAL if @name is not of this form; -ERANGE if a number in it is
+ *	   greater than any disk or partition can have.  The results are set
+ *	   only on success.
+ */
+int diskseq_parse_name(const char *name, size_t len, u64 *diskseq, u8 *partno)
+{
+	const size_t infix = strlen(DISKSEQ_PART_INFIX);
+	const char *end = name + len;
+	u64 seq, part = 0;
+	int err;
+
+	err = take_number(&name, end, U64_MAX, &seq);
+	if (err)
+		return err;
+
+	if (name != end) {
+		if (end - name < infix ||
+		    memcmp(name, DISKSEQ_PART_INFIX, infix))
+			return -EINVAL;
+		name += infix;
+		err = take_number(&name, end, DISK_MAX_PARTS - 1, &part);
+		if (err)
+			return err;
+		if (name != end)
+			return -EINVAL;
+	}
+
+	*diskseq = seq;
+	*partno = part;
+	return 0;
+}
+EXPORT_SYMBOL_GPL(diskseq_parse_name);
+
+/**
+ * diskseq_format_name - write the name of a disk or partition
+ * @name: buffer of at least %DISKSEQ_NAME_SIZE bytes
+ * @diskseq: number of the disk
+ * @partno: partition, or 0 for the whole disk
+ *
+ * Context: Any context.
+ * Return: The length of the name, without the NUL that ends it.
+ */
+int diskseq_format_name(char *name, u64 diskseq, u8 partno)
+{
+	if (partno)
+		return scnprintf(name, DISKSEQ_NAME_SIZE,
+				 "%llu" DISKSEQ_PART_INFIX "%u", diskseq,
+				 partno);
+	return scnprintf(name, DISKSEQ_NAME_SIZE, "%llu", diskseq);
+}
+EXPORT_SYMBOL_GPL(diskseq_format_name);

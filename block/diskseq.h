@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Disks by sequence number: what the block layer shares with diskseqfs.
+ *
+ * See Documentation/block/diskseq.rst.
+ */
+#ifndef BLOCK_DISKSEQ_H
+#define BLOCK_DISKSEQ_H
+
+#include <linux/atomic.h>
+#include <linux/types.h>
+
+struct block_device;
+struct file;
+struct gendisk;
+struct inode;
+
+void diskseq_advance(struct gendisk *disk, atomic64_t *counter);
+void diskseq_add(struct gendisk *disk);
+void diskseq_del(struct gendisk *disk);
+
+u64 disk_diskseq(const struct gendisk *disk);
+int bdev_check_diskseq(struct block_device *bdev, u64 diskseq);
+
+struct gendisk *diskseq_find(u64 diskseq);
+dev_t diskseq_devt(u64 diskseq, u8 partno);
+struct block_device *diskseq_get_no_open(u64 diskseq, u8 partno, dev_t dev);
+bool diskseq_next(u64 *diskseq, u8 *partno);
+
+int blkdev_open_diskseq(struct inode *inode, struct file *filp, u64 diskseq,
+			u8 partno);
+
+#ifdef CONFIG_BLOCK_DISKSEQFS
+void diskseqfs_retire(struct gendisk *disk, u64 diskseq);
+#else
+static inline void diskseqfs_retire(struct gendisk *disk, u64 diskseq)
+{
+}
+#endif
+
+#endif /* BLOCK_DISKSEQ_H */

@@ -1,0 +1,529 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * diskseqfs - a directory of all disks, by sequence number.
+ *
+ * Its entries are block special files, so permissions, LSMs, auditing, the
+ * device cgroup and nodev apply as they do to a device node.  What is its own
+ * is that an entry opens the disk that has the number of its name, or nothing.
+ *
+ * See Documentation/filesystems/diskseqfs.rst.
+ */
+#include <linux/blkdev.h>
+#include <linux/fs.h>
+#include <linux/fs_context.h>
+#include <linux/fs_parser.h>
+#include <linux/magic.h>
+#include <linux/namei.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+#include <linux/statfs.h>
+#include <linux/sysfs.h>
+#include <linux/workqueue.h>
+
+#include "blk.h"
+
+#define DISKSEQFS_ROOT_INO	1
+#define DISKSEQFS_DEFAULT_MODE	0600
+
+/* Owner and mode of every entry; sb->s_inode_list_lock protects those in use */
+struct diskseqfs_opts {
+	kuid_t		uid;
+	kgid_t		gid;
+	umode_t		mode;
+};
+
+struct diskseqfs_inode {
+	u64			diskseq;
+	u8			partno;
+	/* In diskseqfs_inodes of the disk, or in diskseqfs_retired */
+	struct hlist_node	node;
+	struct inode		vfs_inode;
+};
+
+/* Protects the lists that diskseqfs_inode.node is in; inside it, i_lock */
+static DEFINE_SPINLOCK(diskseqfs_lock);
+/* Inodes whose number is gone, until diskseqfs_prune_work has seen to them */
+static HLIST_HEAD(diskseqfs_retired);
+
+static struct kmem_cache *diskseqfs_inode_cachep __ro_after_init;
+
+static struct diskseqfs_inode *DISKSEQFS_I(const struct inode *inode)
+{
+	return container_of(inode, struct diskseqfs_inode, vfs_inode);
+}
+
+/*
+ * Forget dentries of a number that nobody will ever have again: a card reader
+ * takes a new number for each card.  From a work item, since a number is
+ * retired under locks of the driver's, which an eviction should not be under.
+ * Those still in use go when they are put, see diskseqfs_d_delete().
+ */
+static void diskseqfs_prune(struct work_struct *work)
+{
+	struct diskseqfs_inode *di;
+	struct super_block *sb;
+	struct inode *inode;
+
+	spin_lock(&diskseqfs_lock);
+	while (!hlist_empty(&diskseqfs_retired)) {
+		di = hlist_entry(diskseqfs_retired.first,
+				 struct diskseqfs_inode, node);
+		hlist_del_init(&di->node);
+
+		/* An unmount or an eviction that is under way forgets it too */
+		sb = di->vfs_inode.i_sb;
+		if (!atomic_inc_not_zero(&sb->s_active))
+			continue;
+		inode = igrab(&di->vfs_inode);
+		spin_unlock(&diskseqfs_lock);
+
+		if (inode) {
+			d_prune_aliases(inode);
+			iput(inode);
+		}
+		deactivate_super(sb);
+		cond_resched();
+		spin_lock(&diskseqfs_lock);
+	}
+	spin_unlock(&diskseqfs_lock);
+}
+
+static DECLARE_WORK(diskseqfs_prune_work, diskseqfs_prune);
+
+/**
+ * diskseqfs_retire - note that a number is gone
+ * @disk: the disk that had it, and may have the next one
+ * @diskseq: the number, which diskseq_find() no longer finds
+ *
+ * Context: Any context but interrupts.
+ */
+void diskseqfs_retire(struct gendisk *disk, u64 diskseq)
+{
+	struct diskseqfs_inode *di;
+	struct hlist_node *next;
+	bool any = false;
+
+	spin_lock(&diskseqfs_lock);
+	hlist_for_each_entry_safe(di, next, &disk->diskseqfs_inodes, node) {
+		if (di->diskseq != diskseq)
+			continue;
+		hlist_del(&di->node);
+		hlist_add_head(&di->node, &diskseqfs_retired);
+		any = true;
+	}
+	spin_unlock(&diskseqfs_lock);
+
+	if (any)
+		schedule_work(&diskseqfs_prune_work);
+}
+
+/* Under the lock that retiring takes: each inode is either seen there or not made */
+static int diskseqfs_enlist(struct diskseqfs_inode *di)
+{
+	struct gendisk *disk;
+
+	guard(spinlock)(&diskseqfs_lock);
+	guard(rcu)();
+	disk = diskseq_find(di->diskseq);
+	if (!disk)
+		return -ENOENT;
+	hlist_add_head(&di->node, &disk->diskseqfs_inodes);
+	return 0;
+}
+
+static bool diskseqfs_inode_valid(const struct inode *inode)
+{
+	const struct diskseqfs_inode *di = DISKSEQFS_I(inode);
+
+	return diskseq_devt(di->diskseq, di->partno) == inode->i_rdev;
+}
+
+static int diskseqfs_d_revalidate(struct dentry *dentry, unsigned int flags)
+{
+	const struct inode *inode = d_inode_rcu(dentry);
+
+	if (!inode)
+		return -ECHILD;
+	return diskseqfs_inode_valid(inode);
+}
+
+static int diskseqfs_d_delete(const struct dentry *dentry)
+{
+	return !diskseqfs_inode_valid(d_inode(dentry));
+}
+
+static const struct dentry_operations diskseqfs_dentry_operations = {
+	.d_revalidate	= diskseqfs_d_revalidate,
+	.d_delete	= diskseqfs_d_delete,
+};
+
+static int diskseqfs_open(struct inode *inode, struct file *filp)
+{
+	const struct diskseqfs_inode *di = DISKSEQFS_I(inode);
+	int err;
+
+	err = blkdev_open_diskseq(inode, filp, di->diskseq, di->partno);
+	if (err)
+		return err;
+
+	/* From here on it is a block device like any other. */
+	replace_fops(filp, &def_blk_fops);
+	return 0;
+}
+
+static const struct file_operations diskseqfs_file_operations = {
+	.open	= diskseqfs_open,
+	.llseek	= noop_llseek,
+};
+
+/* Owner and mode are the administrator's, by mount options, for all entries. */
+static int diskseqfs_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
+			     struct iattr *attr)
+{
+	if (attr->ia_valid & (ATTR_MODE | ATTR_UID | ATTR_GID))
+		return -EPERM;
+	return simple_setattr(idmap, dentry, attr);
+}
+
+/*
+ * Position in the directory and inode number of an entry.  A number that
+ * does not fit would take a disk every nanosecond for more than a year; such a
+ * disk can be opened but is not listed.
+ */
+#define DISKSEQFS_POS_SHIFT	8
+#define DISKSEQFS_POS_MAX	(LLONG_MAX >> DISKSEQFS_POS_SHIFT)
+
+static u64 diskseqfs_pos(u64 diskseq, u8 partno)
+{
+	return diskseq << DISKSEQFS_POS_SHIFT | partno;
+}
+
+/* i_ino has 32 bits on some machines: too few, and not what readdir shows. */
+static int diskseqfs_getattr(struct mnt_idmap *idmap, const struct path *path,
+			     struct kstat *stat, u32 request_mask,
+			     unsigned int query_flags)
+{
+	struct inode *inode = d_inode(path->dentry);
+	const struct diskseqfs_inode *di = DISKSEQFS_I(inode);
+
+	generic_fillattr(idmap, request_mask, inode, stat);
+	stat->ino = diskseqfs_pos(di->diskseq, di->partno);
+	return 0;
+}
+
+static const struct inode_operations diskseqfs_file_inode_operations = {
+	.getattr	= diskseqfs_getattr,
+	.setattr	= diskseqfs_setattr,
+};
+
+/* The caller holds sb->s_inode_list_lock, or nobody else sees the inode yet. */
+static void diskseqfs_set_owner(struct inode *inode)
+{
+	const struct diskseqfs_opts *opts = inode->i_sb->s_fs_info;
+
+	inode->i_uid = opts->uid;
+	inode->i_gid = opts->gid;
+	inode->i_mode = S_IFBLK | opts->mode;
+}
+
+static struct inode *diskseqfs_get_inode(struct super_block *sb, u64 diskseq,
+					 u8 partno)
+{
+	struct diskseqfs_inode *di;
+	struct inode *inode;
+	dev_t dev;
+	int err;
+
+	dev = diskseq_devt(diskseq, partno);
+	if (!dev)
+		return ERR_PTR(-ENOENT);
+
+	inode = new_inode(sb);
+	if (!inode)
+		return ERR_PTR(-ENOMEM);
+
+	di = DISKSEQFS_I(inode);
+	di->diskseq = diskseq;
+	di->partno = partno;
+	inode->i_ino = diskseqfs_pos(diskseq, partno);
+	simple_inode_init_ts(inode);
+	inode->i_op = &diskseqfs_file_inode_operations;
+	inode->i_fop = &diskseqfs_file_operations;
+	inode->i_rdev = dev;
+	/* Either sees the options of a remount or is seen by it. */
+	spin_lock(&sb->s_inode_list_lock);
+	diskseqfs_set_owner(inode);
+	spin_unlock(&sb->s_inode_list_lock);
+
+	err = diskseqfs_enlist(di);
+	if (err) {
+		iput(inode);
+		return ERR_PTR(err);
+	}
+	return inode;
+}
+
+/*
+ * No negative dentries: most names of disks have yet to come into being, and
+ * those that are gone are gone for good.
+ */
+static struct dentry *diskseqfs_lookup(struct inode *dir, struct dentry *dentry,
+				       unsigned int flags)
+{
+	const struct qstr *name = &dentry->d_name;
+	u64 diskseq;
+	u8 partno;
+
+	if (name->len > NAME_MAX)
+		return ERR_PTR(-ENAMETOOLONG);
+	if (diskseq_parse_name(name->name, name->len, &diskseq, &partno))
+		return ERR_PTR(-ENOENT);
+	d_set_d_op(dentry, &diskseqfs_dentry_operations);
+	return d_splice_alias(diskseqfs_get_inode(dir->i_sb, diskseq, partno),
+			      dentry);
+}
+
+static const struct inode_operations diskseqfs_dir_inode_operations = {
+	.lookup		= diskseqfs_lookup,
+	.setattr	= diskseqfs_setattr,
+};
+
+static int diskseqfs_readdir(struct file *file, struct dir_context *ctx)
+{
+	char name[DISKSEQ_NAME_SIZE];
+	u64 diskseq;
+	u8 partno;
+	int len;
+
+	if (!dir_emit_dots(file, ctx))
+		return 0;
+
+	for (;; ctx->pos++) {
+		diskseq = (u64)ctx->pos >> DISKSEQFS_POS_SHIFT;
+		partno = ctx->pos;
+		if (!diskseq_next(&diskseq, &partno) ||
+		    diskseq >= DISKSEQFS_POS_MAX)
+			return 0;
+		ctx->pos = diskseqfs_pos(diskseq, partno);
+		len = diskseq_format_name(name, diskseq, partno);
+		if (!dir_emit(ctx, name, len, ctx->pos, DT_BLK))
+			return 0;
+	}
+}
+
+static const struct file_operations diskseqfs_dir_operations = {
+	.read		= generic_read_dir,
+	.iterate_shared	= diskseqfs_readdir,
+	.llseek		= generic_file_llseek,
+};
+
+static struct inode *diskseqfs_alloc_inode(struct super_block *sb)
+{
+	struct diskseqfs_inode *di;
+
+	di = alloc_inode_sb(sb, diskseqfs_inode_cachep, GFP_KERNEL);
+	if (!di)
+		return NULL;
+	INIT_HLIST_NODE(&di->node);
+	return &di->vfs_inode;
+}
+
+static void diskseqfs_free_inode(struct inode *inode)
+{
+	kmem_cache_free(diskseqfs_inode_cachep, DISKSEQFS_I(inode));
+}
+
+static void diskseqfs_evict_inode(struct inode *inode)
+{
+	clear_inode(inode);
+
+	spin_lock(&diskseqfs_lock);
+	hlist_del_init(&DISKSEQFS_I(inode)->node);
+	spin_unlock(&diskseqfs_lock);
+}
+
+static int diskseqfs_show_options(struct seq_file *m, struct dentry *root)
+{
+	const struct diskseqfs_opts *opts = root->d_sb->s_fs_info;
+
+	if (!uid_eq(opts->uid, GLOBAL_ROOT_UID))
+		seq_printf(m, ",uid=%u",
+			   from_kuid_munged(&init_user_ns, opts->uid));
+	if (!gid_eq(opts->gid, GLOBAL_ROOT_GID))
+		seq_printf(m, ",gid=%u",
+			   from_kgid_munged(&init_user_ns, opts->gid));
+	seq_printf(m, ",mode=%04o", opts->mode);
+	return 0;
+}
+
+static const struct super_operations diskseqfs_super_operations = {
+	.alloc_inode	= diskseqfs_alloc_inode,
+	.free_inode	= diskseqfs_free_inode,
+	.evict_inode	= diskseqfs_evict_inode,
+	.drop_inode	= generic_delete_inode,
+	.statfs		= simple_statfs,
+	.show_options	= diskseqfs_show_options,
+};
+
+static int diskseqfs_fill_super(struct super_block *sb, struct fs_context *fc)
+{
+	struct inode *inode;
+
+	sb->s_magic = DISKSEQFS_MAGIC;
+	sb->s_op = &diskseqfs_super_operations;
+	sb->s_blocksize = PAGE_SIZE;
+	sb->s_blocksize_bits = PAGE_SHIFT;
+	sb->s_maxbytes = MAX_LFS_FILESIZE;	/* bounds positions in the root */
+	sb->s_time_gran = 1;
+	/*
+	 * Not SB_I_NODEV: that is for mounts from user namespaces, which the
+	 * missing FS_USERNS_MOUNT refuses.  An entry opens a disk with no check
+	 * but of its mode, as a node that root makes does.
+	 */
+	sb->s_iflags |= SB_I_NOEXEC;
+
+	inode = new_inode(sb);
+	if (!inode)
+		return -ENOMEM;
+	inode->i_ino = DISKSEQFS_ROOT_INO;
+	inode->i_mode = S_IFDIR | 0755;
+	simple_inode_init_ts(inode);
+	inode->i_op = &diskseqfs_dir_inode_operations;
+	inode->i_fop = &diskseqfs_dir_operations;
+	set_nlink(inode, 2);
+
+	sb->s_root = d_make_root(inode);
+	return sb->s_root ? 0 : -ENOMEM;
+}
+
+enum diskseqfs_param { Opt_uid, Opt_gid, Opt_mode };
+
+static const struct fs_parameter_spec diskseqfs_fs_parameters[] = {
+	fsparam_uid("uid",	Opt_uid),
+	fsparam_gid("gid",	Opt_gid),
+	fsparam_u32oct("mode",	Opt_mode),
+	{}
+};
+
+static int diskseqfs_parse_param(struct fs_context *fc,
+				 struct fs_parameter *param)
+{
+	struct diskseqfs_opts *opts = fc->s_fs_info;
+	struct fs_parse_result result;
+	int opt;
+
+	opt = fs_parse(fc, diskseqfs_fs_parameters, param, &result);
+	if (opt < 0)
+		return opt;
+
+	switch (opt) {
+	case Opt_uid:
+		opts->uid = result.uid;
+		break;
+	case Opt_gid:
+		opts->gid = result.gid;
+		break;
+	case Opt_mode:
+		if (result.uint_32 & ~S_IRWXUGO)
+			return invalfc(fc, "mode=%o is more than permissions",
+				       result.uint_32);
+		opts->mode = result.uint_32;
+		break;
+	}
+	return 0;
+}
+
+static int diskseqfs_get_tree(struct fs_context *fc)
+{
+	return get_tree_nodev(fc, diskseqfs_fill_super);
+}
+
+static int diskseqfs_reconfigure(struct fs_context *fc)
+{
+	struct super_block *sb = fc->root->d_sb;
+	struct diskseqfs_opts *opts = sb->s_fs_info;
+	struct inode *inode;
+
+	spin_lock(&sb->s_inode_list_lock);
+	*opts = *(struct diskseqfs_opts *)fc->s_fs_info;
+	list_for_each_entry(inode, &sb->s_inodes, i_sb_list) {
+		if (inode->i_op == &diskseqfs_file_inode_operations)
+			diskseqfs_set_owner(inode);
+	}
+	spin_unlock(&sb->s_inode_list_lock);
+	return 0;
+}
+
+static void diskseqfs_free_fc(struct fs_context *fc)
+{
+	kfree(fc->s_fs_info);
+}
+
+static const struct fs_context_operations diskseqfs_context_operations = {
+	.parse_param	= diskseqfs_parse_param,
+	.get_tree	= diskseqfs_get_tree,
+	.reconfigure	= diskseqfs_reconfigure,
+	.free		= diskseqfs_free_fc,
+};
+
+static int diskseqfs_init_fs_context(struct fs_context *fc)
+{
+	struct diskseqfs_opts *opts;
+
+	opts = kzalloc(sizeof(*opts), GFP_KERNEL);
+	if (!opts)
+		return -ENOMEM;
+
+	/* A remount keeps what it does not name. */
+	if (fc->purpose == FS_CONTEXT_FOR_RECONFIGURE) {
+		*opts = *(struct diskseqfs_opts *)fc->root->d_sb->s_fs_info;
+	} else {
+		opts->uid = GLOBAL_ROOT_UID;
+		opts->gid = GLOBAL_ROOT_GID;
+		opts->mode = DISKSEQFS_DEFAULT_MODE;
+	}
+	fc->s_fs_info = opts;
+	fc->ops = &diskseqfs_context_operations;
+	return 0;
+}
+
+static void diskseqfs_kill_sb(struct super_block *sb)
+{
+	struct diskseqfs_opts *opts = sb->s_fs_info;
+
+	kill_anon_super(sb);
+	kfree(opts);
+}
+
+static struct file_system_type diskseqfs_type = {
+	.name			= "diskseqfs",
+	.init_fs_context	= diskseqfs_init_fs_context,
+	.parameters		= diskseqfs_fs_parameters,
+	.kill_sb		= diskseqfs_kill_sb,
+};
+
+static void diskseqfs_init_once(void *inode)
+{
+	struct diskseqfs_inode *di = inode;
+
+	inode_init_once(&di->vfs_inode);
+}
+
+static int __init diskseqfs_init(void)
+{
+	int err;
+
+	diskseqfs_inode_cachep = kmem_cache_create("diskseqfs_inode",
+						   sizeof(struct diskseqfs_inode), 0,
+						   SLAB_RECLAIM_ACCOUNT |
+						   SLAB_ACCOUNT | SLAB_PANIC,
+						   diskseqfs_init_once);
+	err = sysfs_create_mount_point(fs_kobj, "diskseqfs");
+	if (err)
+		return err;
+	err = register_filesystem(&diskseqfs_type);
+	if (err)
+		sysfs_remove_mount_point(fs_kobj, "diskseqfs");
+	return err;
+}
+fs_initcall(diskseqfs_init);
