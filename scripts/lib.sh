@@ -31,7 +31,7 @@ usage_error()
 # The comment at the head of a script, up to the first blank line, is its help.
 usage()
 {
-	sed -n '3,/^$/s/^# \{0,1\}//p' "$0"
+	sed -n '2,/^$/s/^# \{0,1\}//p' "$0"
 }
 
 # need COMMAND-OR-FILE:PACKAGE...

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: GPL-2.0
+#define _GNU_SOURCE
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <linux/fs.h>
+#include <linux/loop.h>
+
+#include "diskseq_util.h"
+
+#define DEADLINE_S	10
+
+const char diskseqfs_dir[] = "/tmp/diskseqfs";
+
+static int dir_fd = -1;
+
+int diskseqfs_private(void)
+{
+	if (unshare(CLONE_NEWNS) ||
+	    mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL))
+		err(1, "private mount namespace");
+	if (mkdir(diskseqfs_dir, 0755) && errno != EEXIST)
+		err(1, "%s", diskseqfs_dir);
+	if (mount("diskseqfs", diskseqfs_dir, "diskseqfs", 0, NULL))
+		err(1, "mount diskseqfs");
+	if (dir_fd >= 0)
+		close(dir_fd);
+	dir_fd = open(diskseqfs_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir_fd < 0)
+		err(1, "%s", diskseqfs_dir);
+	return dir_fd;
+}
+
+static void name_by_number(char *name, uint64_t diskseq, unsigned int partno)
+{
+	if (partno)
+		sprintf(name, "%" PRIu64 "-part%u", diskseq, partno);
+	else
+		sprintf(name, "%" PRIu64, diskseq);
+}
+
+int open_by_number(uint64_t diskseq, unsigned int partno, int flags)
+{
+	char name[64];
+
+	name_by_number(name, diskseq, partno);
+	return openat(dir_fd, name, flags | O_CLOEXEC);
+}
+
+char *path_by_number(char *path, uint64_t diskseq, unsigned int partno)
+{
+	name_by_number(path + sprintf(path, "%s/", diskseqfs_dir), diskseq,
+		       partno);
+	return path;
+}
+
+int image_create(const char *stamp, size_t size)
+{
+	int fd = memfd_create(stamp, MFD_CLOEXEC);
+
+	if (fd < 0 || ftruncate(fd, size))
+		err(1, "image of %zu bytes", size);
+	for (size_t pos = 0; pos < size; pos += 4096) {
+		char block[STAMP_SIZE] = "";
+
+		snprintf(block, sizeof(block), "%s", stamp);
+		if (pwrite(fd, block, sizeof(block), pos) != sizeof(block))
+			err(1, "write to image");
+	}
+	return fd;
+}
+
+bool has_stamp(int fd, const char *stamp)
+{
+	char block[STAMP_SIZE];
+
+	return pread(fd, block, sizeof(block), 0) == sizeof(block) &&
+	       !strncmp(block, stamp, sizeof(block));
+}
+
+uint64_t diskseq_of(int fd)
+{
+	uint64_t diskseq;
+
+	if (ioctl(fd, BLKGETDISKSEQ, &diskseq))
+		err(1, "BLKGETDISKSEQ");
+	return diskseq;
+}
+
+uint64_t diskseq_of_path(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	uint64_t diskseq;
+
+	if (fd < 0)
+		err(1, "%s", path);
+	diskseq = diskseq_of(fd);
+	close(fd);
+	return diskseq;
+}
+
+static int loop_control(unsigned long command, long nr)
+{
+	int fd = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
+	int ret;
+
+	if (fd < 0)
+		err(1, "/dev/loop-control");
+	ret = ioctl(fd, command, nr);
+	close(fd);
+	return ret;
+}
+
+int loop_get_free(void)
+{
+	int nr = loop_control(LOOP_CTL_GET_FREE, 0);
+
+	if (nr < 0)
+		err(1, "LOOP_CTL_GET_FREE");
+	return nr;
+}
+
+int loop_add(int nr)
+{
+	return loop_control(LOOP_CTL_ADD, nr);
+}
+
+int loop_remove(int nr)
+{
+	return loop_control(LOOP_CTL_REMOVE, nr);
+}
+
+const char *loop_path(int nr)
+{
+	static char path[32];
+
+	snprintf(path, sizeof(path), "/dev/loop%d", nr);
+	return path;
+}
+
+static int loop_open(int nr)
+{
+	int fd = open(loop_path(nr), O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		err(1, "%s", loop_path(nr));
+	return fd;
+}
+
+uint64_t loop_attach(int nr, int image_fd, uint32_t flags)
+{
+	struct loop_config config = {
+		.fd = image_fd,
+		.info.lo_flags = flags,
+	};
+	int fd = loop_open(nr);
+	uint64_t diskseq;
+
+	if (ioctl(fd, LOOP_CONFIGURE, &config))
+		err(1, "LOOP_CONFIGURE %s", loop_path(nr));
+	diskseq = diskseq_of(fd);
+	close(fd);
+	return diskseq;
+}
+
+void loop_wait_detached(int nr)
+{
+	time_t end = time(NULL) + DEADLINE_S;
+	struct loop_info64 info;
+	int fd = loop_open(nr), ret, error;
+
+	do {
+		ret = ioctl(fd, LOOP_GET_STATUS64, &info);
+		error = errno;
+		/* A descriptor of ours keeps it attached: do not hold one. */
+		close(fd);
+		if (ret && error == ENXIO)
+			return;
+		usleep(1000);
+		fd = loop_open(nr);
+	} while (time(NULL) < end);
+	errx(1, "%s is still attached after %d s", loop_path(nr), DEADLINE_S);
+}
+
+void loop_detach(int nr)
+{
+	int fd = loop_open(nr);
+
+	if (ioctl(fd, LOOP_CLR_FD, 0))
+		err(1, "LOOP_CLR_FD %s", loop_path(nr));
+	close(fd);
+	loop_wait_detached(nr);
+}
+
+int run(const char *format, ...)
+{
+	char command[1024];
+	va_list args;
+	int status;
+
+	va_start(args, format);
+	vsnprintf(command, sizeof(command), format, args);
+	va_end(args);
+	status = system(command);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}

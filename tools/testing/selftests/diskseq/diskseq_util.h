@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the tests of disks by number share: loop devices whose content tells
+ * which image is behind them, and a diskseqfs of the test's own.
+ *
+ * Functions that cannot fail in a sound environment end the test program with
+ * a message if they do; the others return -1 and set errno.
+ */
+#ifndef DISKSEQ_UTIL_H
+#define DISKSEQ_UTIL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stddef.h>
+
+#define IMAGE_SIZE	(1 << 20)
+#define STAMP_SIZE	64
+
+/* A private mount namespace with a diskseqfs; returns its directory's fd. */
+int diskseqfs_private(void);
+/* Where that is, for those that need a path. */
+extern const char diskseqfs_dir[];
+
+/* open() the entry of a disk (@partno 0) or partition there. */
+int open_by_number(uint64_t diskseq, unsigned int partno, int flags);
+/* Write the path of an entry there to @path, of at least 64 bytes; returns it. */
+char *path_by_number(char *path, uint64_t diskseq, unsigned int partno);
+
+/* An image (a memfd) that has @stamp at the start of each 4 KiB. */
+int image_create(const char *stamp, size_t size);
+/* Does what @fd reads (past the page cache of other openers) start with @stamp? */
+bool has_stamp(int fd, const char *stamp);
+
+/* BLKGETDISKSEQ of an open device. */
+uint64_t diskseq_of(int fd);
+/* The same of a device node. */
+uint64_t diskseq_of_path(const char *path);
+
+/* An unused loop device; returns its number.  loop_path() is static storage. */
+int loop_get_free(void);
+const char *loop_path(int nr);
+/* Attach an image with LO_FLAGS_*; returns the number that the disk got. */
+uint64_t loop_attach(int nr, int image_fd, uint32_t flags);
+/* Detach, and wait until it is. */
+void loop_detach(int nr);
+/* Wait until nothing is attached, with a deadline. */
+void loop_wait_detached(int nr);
+/* LOOP_CTL_ADD and LOOP_CTL_REMOVE; return -1 with errno on failure. */
+int loop_add(int nr);
+int loop_remove(int nr);
+
+/* Run a command line of a host's tool; returns its exit status. */
+int run(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#endif /* DISKSEQ_UTIL_H */
