@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # What the scripts share: places, messages, packages.  Sourced, not run.
 
-ROOT=$(cd "$(dirname "$0")/${LIB_UP:-..}" && pwd -P)
+ROOT=$(cd "$(dirname "$0")/.." && pwd -P)
 BUILD=${BUILD:-$ROOT/build}
 START=${START:-$(date +%s)}
 export BUILD START
@@ -65,6 +65,7 @@ install_packages()
 	mkdir -p "$BUILD"
 	log=$BUILD/packages.log
 	# An old package list names versions that the archive no longer has.
+	# shellcheck disable=SC2086 # a list of words
 	if ! { $as_root apt-get update &&
 	       $as_root env DEBIAN_FRONTEND=noninteractive $install; } \
 	       >"$log" 2>&1 </dev/null; then
@@ -73,7 +74,23 @@ install_packages()
 	fi
 }
 
+# download PACKAGE FOLDER: put the .deb there, without installing anything:
+# neither root nor a change of the system is needed.
+download()
+{
+	log=$2/fetch.log
+	(cd "$2" && apt-get download "$1") >"$log" 2>&1 || {
+		# Brings the package list up to date too.
+		install_packages " ca-certificates"
+		(cd "$2" && apt-get download "$1") >"$log" 2>&1
+	} || {
+		tail -n 3 "$log" >&2
+		die "cannot get $1 (log: $log) - no network, or no such package? By hand: apt-get install $1"
+	}
+}
+
 # set_kernel KERNEL: sets KDIR, the folder of that kernel below build/.
+# shellcheck disable=SC2034 # for those who source this
 # KERNEL is a version that Debian packages as linux-source-VERSION, or a tree.
 set_kernel()
 {

@@ -1,0 +1,32 @@
+# Disks by sequence number: a patch set for Linux, and what builds and tests it.
+# `make` alone lists the targets.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo demo-xen test test-debug soak mutants check series bench shell graft clean
+
+help:		## List the targets
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
+	@echo
+	@echo 'KERNEL=6.12 (the default) or another version that Debian packages as'
+	@echo 'linux-source-VERSION, or the path of a kernel source tree.'
+
+demo:		## See the wrong disk opened by its path, and refused by its number
+	@scripts/demo
+
+test:		## Run all tests; ends with "N passed, N failed, N skipped"
+	@scripts/test
+
+check:		## checkpatch, sparse, kernel-doc, shellcheck; graft equals series
+	@scripts/check
+
+series:		## Write the patch series for the mailing lists to build/series/
+	@scripts/export
+
+shell:		## An interactive shell inside the patched kernel (exit leaves it)
+	@scripts/run --tty --timeout 86400 -- sh
+
+graft:		## Put the patch set onto the kernel tree TREE
+	@scripts/graft $(or $(TREE),$(error TREE=/path/of/a/kernel/tree, please))
+
+clean:		## Remove everything that was built
+	rm -rf build
