@@ -109,3 +109,13 @@ set_kernel()
 		;;
 	esac
 }
+
+# copy_touched SOURCE DIR: copy to DIR what scripts/graft needs of the kernel
+# tree SOURCE: the files that the overlay edits.
+copy_touched()
+{
+	mkdir -p "$2"
+	{ "$ROOT/scripts/graft" --list; echo Kbuild; echo Makefile; } | while read -r path; do
+		[ ! -f "$1/$path" ] || (cd "$1" && cp -p --parents "$path" "$2")
+	done
+}
