@@ -21,8 +21,6 @@
 
 #include "diskseq_util.h"
 
-#define DEADLINE_S	10
-
 const char diskseqfs_dir[] = "/tmp/diskseqfs";
 
 static int dir_fd = -1;
@@ -89,6 +87,66 @@ bool has_stamp(int fd, const char *stamp)
 
 	return pread(fd, block, sizeof(block), 0) == sizeof(block) &&
 	       !strncmp(block, stamp, sizeof(block));
+}
+
+static bool fd_is(int fd, const char *what, const char *stamp)
+{
+	char block[STAMP_SIZE + 1] = "";
+
+	if (fd < 0) {
+		printf("# %s: %s, expected %s\n", what, strerror(errno), stamp);
+		return false;
+	}
+	if (has_stamp(fd, stamp))
+		return true;
+	if (pread(fd, block, STAMP_SIZE, 0) < 0)
+		snprintf(block, sizeof(block), "%s", strerror(errno));
+	printf("# %s: read '%s', expected '%s'\n", what, block, stamp);
+	return false;
+}
+
+bool is_gone(uint64_t diskseq, unsigned int partno)
+{
+	int fd = open_by_number(diskseq, partno, O_RDONLY);
+	char path[64];
+
+	if (fd < 0 && errno == ENOENT)
+		return true;
+	path_by_number(path, diskseq, partno);
+	if (fd < 0) {
+		printf("# %s: %s, expected ENOENT\n", path, strerror(errno));
+	} else {
+		printf("# %s: opened, expected ENOENT\n", path);
+		close(fd);
+	}
+	return false;
+}
+
+bool opens_as(uint64_t diskseq, unsigned int partno, const char *stamp)
+{
+	int fd = open_by_number(diskseq, partno, O_RDONLY);
+	char path[64];
+	bool is;
+
+	is = fd_is(fd, path_by_number(path, diskseq, partno), stamp);
+	if (fd < 0)
+		return is;
+	if (diskseq_of(fd) != diskseq) {
+		printf("# %s: opened disk %" PRIu64 "\n", path, diskseq_of(fd));
+		is = false;
+	}
+	close(fd);
+	return is;
+}
+
+bool node_opens_as(const char *path, const char *stamp)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	bool is = fd_is(fd, path, stamp);
+
+	if (fd >= 0)
+		close(fd);
+	return is;
 }
 
 uint64_t diskseq_of(int fd)
@@ -178,7 +236,7 @@ uint64_t loop_attach(int nr, int image_fd, uint32_t flags)
 
 void loop_wait_detached(int nr)
 {
-	time_t end = time(NULL) + DEADLINE_S;
+	time_t end = time(NULL) + WAIT_S;
 	struct loop_info64 info;
 	int fd = loop_open(nr), ret, error;
 
@@ -192,7 +250,7 @@ void loop_wait_detached(int nr)
 		usleep(1000);
 		fd = loop_open(nr);
 	} while (time(NULL) < end);
-	errx(1, "%s is still attached after %d s", loop_path(nr), DEADLINE_S);
+	errx(1, "%s is still attached after %d s", loop_path(nr), WAIT_S);
 }
 
 void loop_detach(int nr)

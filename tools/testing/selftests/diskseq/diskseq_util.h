@@ -12,9 +12,23 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stddef.h>
+#include <time.h>
+#include <unistd.h>
 
 #define IMAGE_SIZE	(1 << 20)
 #define STAMP_SIZE	64
+#define WAIT_S	10
+
+/* Wait until @condition holds: true, or false if it does not in time. */
+#define wait_until(condition)						\
+({									\
+	time_t __end = time(NULL) + WAIT_S;				\
+	bool __holds;							\
+									\
+	while (!(__holds = (condition)) && time(NULL) < __end)		\
+		usleep(1000);						\
+	__holds;							\
+})
 
 /* A private mount namespace with a diskseqfs; returns its directory's fd. */
 int diskseqfs_private(void);
@@ -30,6 +44,15 @@ char *path_by_number(char *path, uint64_t diskseq, unsigned int partno);
 int image_create(const char *stamp, size_t size);
 /* Does what @fd reads (past the page cache of other openers) start with @stamp? */
 bool has_stamp(int fd, const char *stamp);
+
+/*
+ * What a way to a disk leads to; each says what it found if it is not that.
+ * The number opens no disk (ENOENT), or the one with that number and @stamp.
+ */
+bool is_gone(uint64_t diskseq, unsigned int partno);
+bool opens_as(uint64_t diskseq, unsigned int partno, const char *stamp);
+/* The same of a device node, which cannot tell whether it is the same disk. */
+bool node_opens_as(const char *path, const char *stamp);
 
 /* BLKGETDISKSEQ of an open device. */
 uint64_t diskseq_of(int fd);

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Device-mapper disks by number, made with the host's own dmsetup.  The number
+ * is that of the device: it is retired with it, and survives a change of name
+ * or of table.
+ */
+#define _GNU_SOURCE
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <linux/loop.h>
+
+#include "diskseq_util.h"
+#include "../kselftest_harness.h"
+
+#define DM_NAME		"diskseq-test"
+#define DM_OTHER_NAME	"diskseq-other"
+#define DM_PATH		"/dev/mapper/" DM_NAME
+#define DM_MINOR	200	/* one that dm does not give out by itself here */
+#define DM_NODE		"/tmp/diskseq-dm-node"
+
+static int dm_major(void)
+{
+	FILE *devices = fopen("/proc/devices", "r");
+	char line[64];
+	int major, end;
+
+	while (devices && fgets(line, sizeof(line), devices)) {
+		end = 0;
+		if (sscanf(line, "%d device-mapper%n", &major, &end) && end) {
+			fclose(devices);
+			return major;
+		}
+	}
+	errx(1, "no device-mapper in /proc/devices");
+}
+
+/* The table of a dm-linear disk that is all of a loop device. */
+static const char *dm_table(int loop_nr)
+{
+	static char table[64];
+
+	snprintf(table, sizeof(table), "0 %d linear %s 0", IMAGE_SIZE / 512,
+		 loop_path(loop_nr));
+	return table;
+}
+
+/* Such a disk, with the same device number each time. */
+static int dm_create(const char *name, int loop_nr)
+{
+	return run("dmsetup create --noudevsync %s --major %d --minor %d --table '%s'",
+		   name, dm_major(), DM_MINOR, dm_table(loop_nr));
+}
+
+static int dm_remove(const char *name)
+{
+	return run("dmsetup remove --noudevsync %s", name);
+}
+
+FIXTURE(dm)
+{
+	int right_nr, wrong_nr;	/* loop devices with the image that is wanted, */
+	int right, wrong;	/* and another */
+	uint64_t number;	/* of the dm disk on the first */
+};
+
+FIXTURE_SETUP(dm)
+{
+	struct stat st;
+
+	diskseqfs_private();
+	self->right = image_create("RIGHT-DISK", IMAGE_SIZE);
+	self->wrong = image_create("WRONG-DISK", IMAGE_SIZE);
+	self->right_nr = loop_get_free();
+	loop_attach(self->right_nr, self->right, 0);
+	self->wrong_nr = loop_get_free();
+	loop_attach(self->wrong_nr, self->wrong, 0);
+
+	ASSERT_EQ(0, dm_create(DM_NAME, self->right_nr));
+	self->number = diskseq_of_path(DM_PATH);
+
+	/* What somebody has who has written down the device number. */
+	ASSERT_EQ(0, stat(DM_PATH, &st));
+	ASSERT_EQ(DM_MINOR, minor(st.st_rdev));
+	unlink(DM_NODE);
+	ASSERT_EQ(0, mknod(DM_NODE, S_IFBLK | 0600, st.st_rdev));
+}
+
+FIXTURE_TEARDOWN(dm)
+{
+	run("dmsetup remove --noudevsync " DM_NAME " 2>/dev/null");
+	run("dmsetup remove --noudevsync " DM_OTHER_NAME " 2>/dev/null");
+	unlink(DM_NODE);
+	loop_detach(self->right_nr);
+	loop_detach(self->wrong_nr);
+}
+
+/* The number opens the disk that it was read from. */
+TEST_F(dm, number_opens_the_disk)
+{
+	EXPECT_TRUE(opens_as(self->number, 0, "RIGHT-DISK"));
+	EXPECT_TRUE(node_opens_as(DM_NODE, "RIGHT-DISK"));
+}
+
+/* Another disk with the same device number does not answer to the old number. */
+TEST_F(dm, remove_and_create_of_minor_retires_number)
+{
+	uint64_t new;
+
+	ASSERT_EQ(0, dm_remove(DM_NAME));
+	EXPECT_TRUE(is_gone(self->number, 0));
+	EXPECT_EQ(-1, open(DM_NODE, O_RDONLY));
+
+	ASSERT_EQ(0, dm_create(DM_NAME, self->wrong_nr));
+	new = diskseq_of_path(DM_PATH);
+	EXPECT_LT(self->number, new);
+	EXPECT_TRUE(is_gone(self->number, 0));
+	EXPECT_TRUE(opens_as(new, 0, "WRONG-DISK"));
+	/* Who wanted the right disk has been given the wrong one. */
+	EXPECT_TRUE(node_opens_as(DM_NODE, "WRONG-DISK"));
+}
+
+/* A new name is not a new disk. */
+TEST_F(dm, rename_keeps_number)
+{
+	ASSERT_EQ(0, run("dmsetup rename --noudevsync %s %s", DM_NAME,
+			 DM_OTHER_NAME));
+	EXPECT_EQ(self->number, diskseq_of_path("/dev/mapper/" DM_OTHER_NAME));
+	EXPECT_TRUE(opens_as(self->number, 0, "RIGHT-DISK"));
+	EXPECT_TRUE(node_opens_as(DM_NODE, "RIGHT-DISK"));
+}
+
+/*
+ * Nor is a new table: it can be the same data that has moved, and who has the
+ * disk open goes on with it.
+ */
+TEST_F(dm, reload_keeps_number)
+{
+	int held = open_by_number(self->number, 0, O_RDONLY);
+
+	ASSERT_LE(0, held);
+	ASSERT_EQ(0, run("dmsetup reload %s --table '%s'", DM_NAME,
+			 dm_table(self->wrong_nr)));
+	ASSERT_EQ(0, run("dmsetup resume --noudevsync " DM_NAME));
+
+	EXPECT_EQ(self->number, diskseq_of_path(DM_PATH));
+	EXPECT_EQ(self->number, diskseq_of(held));
+	EXPECT_TRUE(opens_as(self->number, 0, "WRONG-DISK"));
+	EXPECT_TRUE(node_opens_as(DM_NODE, "WRONG-DISK"));
+	close(held);
+}
+
+/*
+ * A deferred removal waits for the last close, of a descriptor by number too:
+ * until then the number opens the disk, then it is gone.
+ */
+TEST_F(dm, deferred_removal_retires_number_on_last_close)
+{
+	int held = open_by_number(self->number, 0, O_RDONLY);
+	char path[64];
+	uint64_t new;
+
+	ASSERT_LE(0, held);
+	ASSERT_EQ(0, run("dmsetup remove --deferred --noudevsync " DM_NAME));
+
+	EXPECT_TRUE(has_stamp(held, "RIGHT-DISK"));
+	EXPECT_TRUE(opens_as(self->number, 0, "RIGHT-DISK"));
+
+	close(held);
+	path_by_number(path, self->number, 0);
+	EXPECT_TRUE(wait_until(access(path, F_OK)));
+	EXPECT_TRUE(is_gone(self->number, 0));
+
+	ASSERT_EQ(0, dm_create(DM_OTHER_NAME, self->wrong_nr));
+	new = diskseq_of_path("/dev/mapper/" DM_OTHER_NAME);
+	EXPECT_LT(self->number, new);
+	EXPECT_TRUE(is_gone(self->number, 0));
+	EXPECT_TRUE(opens_as(new, 0, "WRONG-DISK"));
+	EXPECT_TRUE(node_opens_as(DM_NODE, "WRONG-DISK"));
+}
+
+TEST_HARNESS_MAIN
