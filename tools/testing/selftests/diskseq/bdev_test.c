@@ -89,6 +89,11 @@ static int open_errno(const char *path, int flags)
 	return close_or_errno(open(path, flags | O_CLOEXEC));
 }
 
+static int mkdir_exist_ok(const char *path)
+{
+	return mkdir(path, 0755) && errno != EEXIST ? -1 : 0;
+}
+
 /* Open what @fd refers to once more. */
 static int reopen(int fd, int flags)
 {
@@ -434,6 +439,45 @@ TEST_F(bdev, o_path_never_leads_to_the_successor)
 	/* What it was stays known, as for a file that has been unlinked. */
 	EXPECT_EQ(0, fstat(handle, &st));
 	EXPECT_EQ(makedev(LOOP_MAJOR, self->nr), st.st_rdev);
+}
+
+/*
+ * The same of those who hand a path to the kernel to open: mount(2), also when
+ * it could share the successor's file system, and a device-mapper table.
+ */
+TEST_F(bdev, kernel_look_up_never_leads_to_the_successor)
+{
+	char path[64];
+	int handle;
+
+	ASSERT_EQ(0, mkdir_exist_ok("/tmp/bdev_test"));
+	ASSERT_EQ(0, mkdir_exist_ok("/tmp/bdev_successor"));
+	ASSERT_EQ(0, run("mkfs.ext4 -q -O ^has_journal %s", self->node));
+	handle = open(self->entry, O_PATH);
+	ASSERT_LE(0, handle);
+	sprintf(path, "/proc/self/fd/%d", handle);
+
+	/* It works as long as the disk is there. */
+	ASSERT_EQ(0, mount(path, "/tmp/bdev_test", "ext4", 0, NULL));
+	ASSERT_EQ(0, umount("/tmp/bdev_test"));
+	ASSERT_EQ(0, run("dmsetup create bdev_test --table '0 8 linear %s 0'",
+			 path));
+	ASSERT_EQ(0, run("dmsetup remove bdev_test"));
+
+	replace_disk(self->nr);
+	ASSERT_EQ(0, run("mkfs.ext4 -q -O ^has_journal %s", self->node));
+
+	EXPECT_EQ(-1, mount(path, "/tmp/bdev_test", "ext4", 0, NULL));
+	umount("/tmp/bdev_test");
+	EXPECT_NE(0, run("dmsetup create bdev_test --table '0 8 linear %s 0' 2>&1",
+			 path));
+	run("dmsetup remove bdev_test 2>/dev/null");
+
+	ASSERT_EQ(0, mount(self->node, "/tmp/bdev_successor", "ext4", 0, NULL));
+	EXPECT_EQ(-1, mount(path, "/tmp/bdev_test", "ext4", 0, NULL));
+	umount("/tmp/bdev_test");
+	ASSERT_EQ(0, umount("/tmp/bdev_successor"));
+	close(handle);
 }
 
 /* A descriptor that is passed on is the same device for who receives it. */
@@ -892,7 +936,7 @@ TEST_F(two, exclusive_open_and_mount_exclude_each_other)
 	int fd;
 
 	ASSERT_EQ(0, run("mkfs.ext4 -q -O ^has_journal %s", self->first));
-	ASSERT_EQ(0, mkdir("/tmp/bdev_test", 0755) && errno != EEXIST);
+	ASSERT_EQ(0, mkdir_exist_ok("/tmp/bdev_test"));
 
 	ASSERT_EQ(0, mount(self->first, "/tmp/bdev_test", "ext4", 0, NULL))
 		TH_LOG("%s", strerror(errno));
