@@ -203,7 +203,7 @@ int loop_remove(int nr)
 
 const char *loop_path(int nr)
 {
-	static char path[32];
+	static _Thread_local char path[32];
 
 	snprintf(path, sizeof(path), "/dev/loop%d", nr);
 	return path;

@@ -59,7 +59,7 @@ uint64_t diskseq_of(int fd);
 /* The same of a device node. */
 uint64_t diskseq_of_path(const char *path);
 
-/* An unused loop device; returns its number.  loop_path() is static storage. */
+/* An unused loop device; returns its number.  loop_path() is the thread's storage. */
 int loop_get_free(void);
 const char *loop_path(int nr);
 /* Attach an image with LO_FLAGS_*; returns the number that the disk got. */

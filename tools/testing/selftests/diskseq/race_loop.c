@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Loop devices for the race program. */
+#define _GNU_SOURCE
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+#include <sys/ioctl.h>
+#include <linux/loop.h>
+
+#include "diskseq_util.h"
+#include "race.h"
+
+static const char *loop_setup(struct target *t)
+{
+	int nr = loop_add(-1);
+
+	if (nr < 0)
+		err(1, "LOOP_CTL_ADD");
+	t->nr = nr;
+	snprintf(t->node, sizeof(t->node), "%s", loop_path(nr));
+	for (int i = 0; i < 2; i++)
+		t->image[i] = image_create("", IMAGE_SIZE);
+	return NULL;
+}
+
+static void loop_teardown(struct target *t)
+{
+	if (t->up)
+		loop_detach(t->nr);
+	for (int i = 0; i < 2; i++)
+		close(t->image[i]);
+}
+
+static uint64_t attach_next(struct target *t)
+{
+	uint64_t number = loop_attach(t->nr, t->image[t->turn % 2], 0);
+
+	t->up = true;
+	stamp_path(t->node, number, 0);
+	return number;
+}
+
+static uint64_t loop_attach_turn(struct target *t)
+{
+	if (t->up)
+		loop_detach(t->nr);
+	return attach_next(t);
+}
+
+const struct kind loop_attach_kind = {
+	.name		= "loop-attach",
+	.help		= "LOOP_CLR_FD, then LOOP_CONFIGURE of another file",
+	.held		= true,
+	.setup		= loop_setup,
+	.turn		= loop_attach_turn,
+	.teardown	= loop_teardown,
+};
+
+static int remove_step(struct target *t)
+{
+	return loop_remove(t->nr);
+}
+
+static uint64_t loop_remove_turn(struct target *t)
+{
+	if (t->up) {
+		loop_detach(t->nr);
+		race_persist(t, "LOOP_CTL_REMOVE", remove_step);
+		/* Who opens a stale node makes the kernel add it, too. */
+		if (loop_add(t->nr) < 0 && errno != EEXIST)
+			err(1, "LOOP_CTL_ADD %s", t->node);
+	}
+	return attach_next(t);
+}
+
+const struct kind loop_remove_kind = {
+	.name		= "loop-remove",
+	.help		= "LOOP_CTL_REMOVE, then LOOP_CTL_ADD of the same minor",
+	.held		= true,
+	.setup		= loop_setup,
+	.turn		= loop_remove_turn,
+	.teardown	= loop_teardown,
+};
+
+static uint64_t loop_change_turn(struct target *t)
+{
+	int image = t->image[t->turn % 2];
+	uint64_t number;
+	int fd;
+
+	if (!t->up) {
+		number = loop_attach(t->nr, image, LO_FLAGS_READ_ONLY);
+		t->up = true;
+	} else {
+		fd = open(t->node, O_RDONLY | O_CLOEXEC);
+		if (fd < 0 || ioctl(fd, LOOP_CHANGE_FD, image))
+			err(1, "LOOP_CHANGE_FD %s", t->node);
+		number = diskseq_of(fd);
+		close(fd);
+	}
+	stamp_image(image, number);
+	return number;
+}
+
+const struct kind loop_change_kind = {
+	.name		= "loop-change",
+	.help		= "LOOP_CHANGE_FD, which changes disks that are open",
+	.setup		= loop_setup,
+	.turn		= loop_change_turn,
+	.teardown	= loop_teardown,
+};

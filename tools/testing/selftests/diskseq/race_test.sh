@@ -1,0 +1,42 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# Open disks by number while they are replaced by others on the same device
+# number: never another disk.  The same by device node and by a link such as
+# udev makes: another disk now and then, so the program can tell.
+#
+# DISKSEQ_RACE_OPENS	opens to try by number (default 102000, which is 10200
+#			on a single processor, where little can happen)
+# DISKSEQ_RACE_SEED	for the random choices (default 1)
+
+dir=$(dirname "$(readlink -f "$0")")
+# shellcheck source=/dev/null
+. "$dir/../kselftest/ktap_helpers.sh"
+
+opens=${DISKSEQ_RACE_OPENS:-102000}
+[ "$(nproc)" -gt 1 ] || opens=$((opens / 10))
+kinds=3
+
+# race NAME ARG...
+race()
+{
+	name=$1
+	shift
+	status=0
+	log=$(mktemp)
+	"$dir/diskseq_race" --seed "${DISKSEQ_RACE_SEED:-1}" "$@" >"$log" 2>&1 ||
+		status=$?
+	sed 's/^/# /' "$log"
+	rm -f "$log"
+	ktap_test_result "$name" test "$status" = 0
+}
+
+ktap_print_header
+ktap_set_plan 4
+race number_gives_the_disk_or_nothing --opens $((opens / kinds))
+race number_under_change_in_driver --stalled 50
+race node_gives_other_disks --via path --kinds loop-attach,loop-remove \
+	--opens 2000 --expect-mismatches
+race link_gives_other_disks --via symlink --kinds loop-attach,loop-remove \
+	--opens 2000 --expect-mismatches
+ktap_finished
