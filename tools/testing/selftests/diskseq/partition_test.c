@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Partitions by number, "N-partM": partition M of disk N as it is now.  They
+ * share the number of their disk, and their device numbers are handed out
+ * again in any order.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <linux/blkpg.h>
+#include <linux/fs.h>
+#include <linux/loop.h>
+
+#include "diskseq_util.h"
+#include "../kselftest_harness.h"
+
+#define PART_SIZE	(IMAGE_SIZE / 4)
+#define NODE		"/tmp/diskseq-partition-node"
+
+static off_t part_start(unsigned int partno)
+{
+	return PART_SIZE * partno;
+}
+
+/* An image whose partitions 1 to 3, where they are, tell which they are. */
+static int partitioned_image(const char *disk)
+{
+	int fd = image_create(disk, IMAGE_SIZE);
+
+	for (unsigned int partno = 1; partno <= 3; partno++) {
+		char stamp[STAMP_SIZE] = "";
+
+		snprintf(stamp, sizeof(stamp), "%s-PART%u", disk, partno);
+		pwrite(fd, stamp, sizeof(stamp), part_start(partno));
+	}
+	return fd;
+}
+
+/* Write a partition table that has the partitions in the bit mask @parts. */
+static void write_table(struct __test_metadata *_metadata, int fd,
+			unsigned int parts)
+{
+	unsigned char table[66] = { [64] = 0x55, 0xaa };
+
+	for (unsigned int partno = 1; partno <= 3; partno++) {
+		unsigned char *entry = table + 16 * (partno - 1);
+		uint32_t start = part_start(partno) / 512;
+		uint32_t sectors = PART_SIZE / 512;
+
+		if (!(parts & 1 << partno))
+			continue;
+		entry[4] = 0x83;
+		for (int i = 0; i < 4; i++) {
+			entry[8 + i] = start >> 8 * i;
+			entry[12 + i] = sectors >> 8 * i;
+		}
+	}
+	ASSERT_EQ(sizeof(table), pwrite(fd, table, sizeof(table), 446));
+}
+
+static int blkpg(int fd, int op, unsigned int partno, off_t start)
+{
+	struct blkpg_partition part = {
+		.start = start,
+		.length = PART_SIZE,
+		.pno = partno,
+	};
+	struct blkpg_ioctl_arg arg = {
+		.op = op,
+		.datalen = sizeof(part),
+		.data = &part,
+	};
+
+	return ioctl(fd, BLKPG, &arg);
+}
+
+static int add_partition(int fd, unsigned int partno)
+{
+	return blkpg(fd, BLKPG_ADD_PARTITION, partno, part_start(partno));
+}
+
+static int del_partition(int fd, unsigned int partno)
+{
+	return blkpg(fd, BLKPG_DEL_PARTITION, partno, 0);
+}
+
+/* The device number of an entry, or 0. */
+static dev_t rdev_of(uint64_t number, unsigned int partno)
+{
+	char path[64];
+	struct stat st;
+
+	path_by_number(path, number, partno);
+	return stat(path, &st) ? 0 : st.st_rdev;
+}
+
+FIXTURE(partition)
+{
+	int nr;
+	int right, wrong;
+	int fd;			/* the whole disk */
+	uint64_t number;
+};
+
+FIXTURE_SETUP(partition)
+{
+	diskseqfs_private();
+	self->right = partitioned_image("RIGHT-DISK");
+	self->wrong = partitioned_image("WRONG-DISK");
+	self->nr = loop_get_free();
+	self->number = loop_attach(self->nr, self->right, LO_FLAGS_PARTSCAN);
+	self->fd = open(loop_path(self->nr), O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, self->fd);
+}
+
+FIXTURE_TEARDOWN(partition)
+{
+	close(self->fd);
+	loop_detach(self->nr);
+	unlink(NODE);
+}
+
+/* A device node of what is partition @partno now. */
+static void make_node(struct __test_metadata *_metadata, uint64_t number,
+		      unsigned int partno)
+{
+	unlink(NODE);
+	ASSERT_NE(0, rdev_of(number, partno));
+	ASSERT_EQ(0, mknod(NODE, S_IFBLK | 0600, rdev_of(number, partno)));
+}
+
+/* The name of a partition opens it while it is there, and only then. */
+TEST_F(partition, name_comes_and_goes_with_partition)
+{
+	EXPECT_TRUE(is_gone(self->number, 1));
+
+	ASSERT_EQ(0, add_partition(self->fd, 1));
+	EXPECT_TRUE(opens_as(self->number, 1, "RIGHT-DISK-PART1"));
+	EXPECT_TRUE(is_gone(self->number, 2));
+	make_node(_metadata, self->number, 1);
+	EXPECT_TRUE(node_opens_as(NODE, "RIGHT-DISK-PART1"));
+
+	ASSERT_EQ(0, del_partition(self->fd, 1));
+	EXPECT_TRUE(is_gone(self->number, 1));
+	EXPECT_EQ(-1, open(NODE, O_RDONLY));
+	EXPECT_TRUE(opens_as(self->number, 0, "RIGHT-DISK"));
+}
+
+/* The same with a table that is read again. */
+TEST_F(partition, name_follows_rescanned_table)
+{
+	write_table(_metadata, self->fd, 1 << 1 | 1 << 2);
+	ASSERT_EQ(0, ioctl(self->fd, BLKRRPART));
+	EXPECT_TRUE(opens_as(self->number, 1, "RIGHT-DISK-PART1"));
+	EXPECT_TRUE(opens_as(self->number, 2, "RIGHT-DISK-PART2"));
+	EXPECT_TRUE(is_gone(self->number, 3));
+
+	write_table(_metadata, self->fd, 1 << 2 | 1 << 3);
+	ASSERT_EQ(0, ioctl(self->fd, BLKRRPART));
+	EXPECT_TRUE(is_gone(self->number, 1));
+	EXPECT_TRUE(opens_as(self->number, 2, "RIGHT-DISK-PART2"));
+	EXPECT_TRUE(opens_as(self->number, 3, "RIGHT-DISK-PART3"));
+	EXPECT_EQ(self->number, diskseq_of(self->fd));
+}
+
+/* The rescan can be asked for through a descriptor by number. */
+TEST_F(partition, descriptor_by_number_rescans)
+{
+	int fd = open_by_number(self->number, 0, O_RDWR);
+
+	ASSERT_LE(0, fd);
+	write_table(_metadata, fd, 1 << 1);
+	ASSERT_EQ(0, ioctl(fd, BLKRRPART));
+	EXPECT_TRUE(opens_as(self->number, 1, "RIGHT-DISK-PART1"));
+	close(fd);
+}
+
+/* A partition that was added again, elsewhere, is what its name opens. */
+TEST_F(partition, name_opens_readded_partition)
+{
+	ASSERT_EQ(0, add_partition(self->fd, 1));
+	make_node(_metadata, self->number, 1);
+	EXPECT_TRUE(opens_as(self->number, 1, "RIGHT-DISK-PART1"));
+
+	ASSERT_EQ(0, del_partition(self->fd, 1));
+	ASSERT_EQ(0, blkpg(self->fd, BLKPG_ADD_PARTITION, 1, part_start(2)));
+	EXPECT_TRUE(opens_as(self->number, 1, "RIGHT-DISK-PART2"));
+}
+
+/*
+ * Two partitions that come back with each other's device number: neither a
+ * cached entry of the one nor a handle on its inode opens the other.
+ */
+TEST_F(partition, device_numbers_that_change_places_mislead_nobody)
+{
+	dev_t rdev1, rdev2;
+	char path[64];
+	int handle;
+
+	ASSERT_EQ(0, add_partition(self->fd, 1));
+	ASSERT_EQ(0, add_partition(self->fd, 2));
+	rdev1 = rdev_of(self->number, 1);
+	rdev2 = rdev_of(self->number, 2);
+	ASSERT_NE(rdev1, rdev2);
+	make_node(_metadata, self->number, 1);
+	/* Keeps the entry in the cache, too. */
+	handle = open_by_number(self->number, 1, O_PATH);
+	ASSERT_LE(0, handle);
+	sprintf(path, "/proc/self/fd/%d", handle);
+	EXPECT_TRUE(node_opens_as(path, "RIGHT-DISK-PART1"));
+
+	ASSERT_EQ(0, del_partition(self->fd, 1));
+	ASSERT_EQ(0, del_partition(self->fd, 2));
+	EXPECT_EQ(-1, open(path, O_RDONLY));
+	EXPECT_EQ(ESTALE, errno);
+
+	/* A device number is free for use a little after its partition is. */
+	ASSERT_TRUE(wait_until(!add_partition(self->fd, 2) &&
+			       (rdev_of(self->number, 2) == rdev1 ||
+				(del_partition(self->fd, 2), false))));
+	EXPECT_TRUE(is_gone(self->number, 1));
+	EXPECT_EQ(-1, open(path, O_RDONLY));
+	EXPECT_EQ(ESTALE, errno);
+	/* Who wanted the first partition is given the second one. */
+	EXPECT_TRUE(node_opens_as(NODE, "RIGHT-DISK-PART2"));
+
+	ASSERT_TRUE(wait_until(!add_partition(self->fd, 1) &&
+			       (rdev_of(self->number, 1) == rdev2 ||
+				(del_partition(self->fd, 1), false))));
+	EXPECT_TRUE(opens_as(self->number, 1, "RIGHT-DISK-PART1"));
+	EXPECT_TRUE(opens_as(self->number, 2, "RIGHT-DISK-PART2"));
+	EXPECT_EQ(-1, open(path, O_RDONLY));
+	EXPECT_EQ(ESTALE, errno);
+	EXPECT_TRUE(node_opens_as(NODE, "RIGHT-DISK-PART2"));
+	close(handle);
+}
+
+/* Another disk in the place of the old one has partitions of its own. */
+TEST_F(partition, new_disk_retires_names_of_partitions)
+{
+	uint64_t new;
+
+	write_table(_metadata, self->right, 1 << 1 | 1 << 2);
+	write_table(_metadata, self->wrong, 1 << 1);
+	ASSERT_EQ(0, ioctl(self->fd, BLKRRPART));
+	EXPECT_TRUE(opens_as(self->number, 1, "RIGHT-DISK-PART1"));
+	EXPECT_TRUE(opens_as(self->number, 2, "RIGHT-DISK-PART2"));
+	make_node(_metadata, self->number, 1);
+
+	close(self->fd);
+	loop_detach(self->nr);
+	EXPECT_TRUE(is_gone(self->number, 1));
+	EXPECT_TRUE(is_gone(diskseq_of_path(loop_path(self->nr)), 1));
+
+	new = loop_attach(self->nr, self->wrong, LO_FLAGS_PARTSCAN);
+	EXPECT_TRUE(is_gone(self->number, 1));
+	EXPECT_TRUE(is_gone(self->number, 2));
+	EXPECT_TRUE(opens_as(new, 1, "WRONG-DISK-PART1"));
+	EXPECT_TRUE(is_gone(new, 2));
+	self->fd = open(loop_path(self->nr), O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, self->fd);
+}
+
+TEST_HARNESS_MAIN
