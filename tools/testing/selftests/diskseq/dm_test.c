@@ -31,7 +31,7 @@ static int dm_major(void)
 
 	while (devices && fgets(line, sizeof(line), devices)) {
 		end = 0;
-		if (sscanf(line, "%d device-mapper%n", &major, &end) && end) {
+		if (sscanf(line, "%d device-mapper%n", &major, &end) == 1 && end) {
 			fclose(devices);
 			return major;
 		}
