@@ -8,6 +8,8 @@
  * proof that this program would see it.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
+#include <endian.h>
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -22,6 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <linux/fs.h>
 
@@ -38,6 +41,18 @@ static const struct kind *const kinds[] = {
 	&loop_attach_kind,
 	&loop_remove_kind,
 	&loop_change_kind,
+	&dm_remove_kind,
+	&dm_deferred_kind,
+	&dm_rename_kind,
+	&part_blkpg_kind,
+	&part_reread_kind,
+	&remount_kind,
+	&null_kind,
+	&zram_kind,
+	&scsi_remove_kind,
+	&scsi_medium_kind,
+	&nbd_kind,
+	&md_kind,
 };
 
 /* What to open a disk by. */
@@ -45,14 +60,16 @@ enum via { VIA_NUMBER, VIA_PATH, VIA_SYMLINK };
 static const char *const via_names[] = { "number", "path", "symlink" };
 
 /* How to open it. */
-enum opener { BY_URING, BY_OPEN, BY_REOPEN, NR_OPENERS };
-static const char *const opener_names[] = { "uring", "open", "reopen" };
+enum opener { BY_URING, BY_OPEN, BY_REOPEN, BY_MOUNT, NR_OPENERS };
+static const char *const opener_names[] = {
+	"uring", "open", "reopen", "mount"
+};
 
 /* What came of it. */
 enum result {
 	REFUSED,	/* no such disk any more */
 	OPENED,		/* the right one */
-	CHANGED,	/* the right one, which became another while it was open */
+	CHANGED,	/* the right one, which changed or went while it was open */
 	MISMATCH,
 	NR_RESULTS
 };
@@ -78,6 +95,7 @@ static struct {
 static atomic_bool stop;
 static atomic_ulong tried;
 static atomic_ulong counts[NR_OPENERS][NR_RESULTS];
+static const struct kind *racing;	/* of all targets */
 static struct target *targets;
 static int dir_fd;
 
@@ -119,13 +137,38 @@ bool stamp_check(const void *block, uint64_t number, unsigned int part,
 	return stamp.number == number && stamp.part == part;
 }
 
+/* The start of a romfs whose only file, "stamp", is the stamp. */
+static void fill_romfs(unsigned char *block)
+{
+	static const unsigned int root = 32, file = STAMP_POS - 32;
+	uint32_t word, sum = 0;
+
+#define PUT(pos, value)	(word = htobe32(value), memcpy(block + (pos), &word, 4))
+	memcpy(block, "-rom1fs-", 8);
+	PUT(8, STAMP_POS + RACE_BLOCK);
+	strcpy((char *)block + 16, "race");
+	PUT(root, 1);			/* no next; a directory */
+	PUT(root + 4, file);		/* its first entry */
+	strcpy((char *)block + root + 16, ".");
+	PUT(file, 2);			/* no next; a regular file */
+	PUT(file + 8, RACE_BLOCK);	/* its size */
+	strcpy((char *)block + file + 16, "stamp");
+	for (unsigned int pos = 0; pos < 512; pos += 4) {
+		memcpy(&word, block + pos, 4);
+		sum += be32toh(word);
+	}
+	PUT(12, -sum);
+#undef PUT
+}
+
 void stamp_path(const char *path, uint64_t number, unsigned int part)
 {
-	alignas(RACE_BLOCK) char block[RACE_BLOCK] = "";
+	alignas(RACE_BLOCK) unsigned char blocks[STAMP_POS + RACE_BLOCK] = "";
 	int fd = open(path, O_WRONLY | O_DIRECT | O_CLOEXEC);
 
-	stamp_fill(block, number, part);
-	if (fd < 0 || pwrite(fd, block, sizeof(block), STAMP_POS) < 0)
+	fill_romfs(blocks);
+	stamp_fill(blocks + STAMP_POS, number, part);
+	if (fd < 0 || pwrite(fd, blocks, sizeof(blocks), 0) != sizeof(blocks))
 		err(1, "write of a stamp to %s", path);
 	close(fd);
 }
@@ -137,6 +180,31 @@ void stamp_image(int fd, uint64_t number)
 	stamp_fill(block, number, 0);
 	if (pwrite(fd, block, sizeof(block), STAMP_POS) < 0)
 		err(1, "write of a stamp");
+}
+
+int race_write(const char *path, const char *value)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	int ret, error;
+
+	if (fd < 0)
+		return -1;
+	ret = write(fd, value, strlen(value));
+	error = errno;
+	close(fd);
+	errno = error;
+	return ret < 0 ? -1 : 0;
+}
+
+void race_read(const char *path, char *value, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t len = fd < 0 ? -1 : read(fd, value, size - 1);
+
+	if (len < 0)
+		err(1, "%s", path);
+	value[len] = '\0';
+	close(fd);
 }
 
 void race_persist(struct target *t, const char *what,
@@ -188,7 +256,7 @@ static void update_links(const struct target *t, uint64_t old, uint64_t new)
 
 static void announce(struct target *t, uint64_t number)
 {
-	if (opts.via == VIA_SYMLINK)
+	if (opts.via == VIA_SYMLINK && number != t->number)
 		update_links(t, t->number, number);
 	t->turn++;
 	t->number = number;
@@ -231,29 +299,30 @@ static struct target *choose_target(uint64_t *seed)
 	}
 }
 
-static void prepare(struct attempt *a, uint64_t *seed)
+static void prepare(struct attempt *a, uint64_t *seed, enum opener how)
 {
 	struct target *t = choose_target(seed);
+	const char *base;
 
 	*a = (struct attempt) { .target = t, .number = t->number };
-	if (t->kind->parts)
-		a->part = 1 + race_random(seed, t->kind->parts);
+	if (racing->parts)
+		a->part = 1 + race_random(seed, racing->parts);
 
 	/*
 	 * The page cache would show the content that an open disk had before it
 	 * was changed.  But a disk must not show that of the one before it.
 	 */
 	a->flags = O_RDONLY | O_CLOEXEC;
-	if (!t->kind->held || race_random(seed, 2))
+	if (!racing->held || race_random(seed, 2))
 		a->flags |= O_DIRECT;
 
 	switch (opts.via) {
 	case VIA_NUMBER:
-		if (a->part)
-			sprintf(a->name, "%" PRIu64 "-part%u", a->number,
-				a->part);
-		else
-			sprintf(a->name, "%" PRIu64, a->number);
+		path_by_number(a->name, a->number, a->part);
+		/* The same from its folder, which may be another mount by now. */
+		base = strrchr(a->name, '/') + 1;
+		if (how != BY_MOUNT && race_random(seed, 2))
+			memmove(a->name, base, strlen(base) + 1);
 		break;
 	case VIA_PATH:
 		node_name(a->name, t, a->part);
@@ -313,6 +382,58 @@ static void open_by_reopen(struct attempt *a)
 	}
 }
 
+static char *mount_point(char *path)
+{
+	sprintf(path, "/tmp/race-mount-%d", gettid());
+	return path;
+}
+
+/* Mount it, and open the file that has the stamp. */
+static void open_by_mount(struct attempt *a)
+{
+	char dir[64], path[96];
+
+	mount_point(dir);
+	sprintf(path, "%s/stamp", dir);
+	a->fd = -1;
+	if (mount(a->name, dir, "romfs", MS_RDONLY, NULL)) {
+		a->error = errno;
+		return;
+	}
+	a->fd = open(path, O_RDONLY | O_CLOEXEC);
+	a->error = errno;
+	if (a->fd < 0 && umount2(dir, 0))
+		err(1, "umount %s", dir);
+}
+
+static void close_attempt(struct attempt *a, enum opener how)
+{
+	char dir[64];
+
+	if (a->fd < 0)
+		return;
+	close(a->fd);
+	if (how == BY_MOUNT && umount2(mount_point(dir), 0))
+		err(1, "umount %s", dir);
+}
+
+static bool is_refusal(const struct attempt *a, enum opener how)
+{
+	switch (a->error) {
+	case ENOENT:
+	case ENXIO:
+		return true;
+	case ENODEV:	/* md_open() of an array that is going away */
+		return racing == &md_kind || how == BY_MOUNT;
+	case ESTALE:	/* not looked up again, as a name would be */
+		return how == BY_REOPEN;
+	case EBUSY:	/* claimed by who is setting it up */
+		return how == BY_MOUNT;
+	default:
+		return false;
+	}
+}
+
 static void show_mismatch(const struct attempt *a, const char *what,
 			  uint64_t found)
 {
@@ -323,30 +444,44 @@ static void show_mismatch(const struct attempt *a, const char *what,
 			       a->name, a->number, a->part, what, found);
 }
 
+/* By mount there is only the content to go by. */
+static bool still_is(const struct attempt *a, enum opener how, uint64_t *number)
+{
+	*number = how == BY_MOUNT ? a->number : diskseq_of(a->fd);
+	return *number == a->number;
+}
+
 static enum result judge(const struct attempt *a, enum opener how)
 {
+	size_t pos = how == BY_MOUNT ? 0 : STAMP_POS;
 	alignas(RACE_BLOCK) char block[RACE_BLOCK];
-	uint64_t before, after, found = 0;
+	uint64_t number, found = 0;
 	ssize_t len;
 
-	if (a->fd < 0) {
-		if (a->error == ENOENT || a->error == ENXIO ||
-		    (a->error == ESTALE && how == BY_REOPEN))
+	if (a->fd < 0 && is_refusal(a, how)) {
+		if (!racing->stays)
 			return REFUSED;
+		show_mismatch(a, "refused", 0);
+		return MISMATCH;
+	}
+	/* A disk that goes away in the middle of it */
+	if (a->fd < 0 && how == BY_MOUNT &&
+	    (a->error == EIO || a->error == EINVAL))
+		return CHANGED;
+	if (a->fd < 0) {
 		errno = a->error;
 		err(1, "open of %s (%s) by %s", a->name, a->target->node,
 		    opener_names[how]);
 	}
 
-	before = diskseq_of(a->fd);
-	len = pread(a->fd, block, sizeof(block), STAMP_POS);
-	after = diskseq_of(a->fd);
-
-	if (a->target->kind->held && before != a->number) {
-		show_mismatch(a, "opened", before);
+	if (!still_is(a, how, &number)) {
+		if (!racing->held)
+			return CHANGED;
+		show_mismatch(a, "opened", number);
 		return MISMATCH;
 	}
-	if (before != a->number || after != before || len < 0)
+	len = pread(a->fd, block, sizeof(block), pos);
+	if (!still_is(a, how, &number) || len <= 0)
 		return CHANGED;
 	if (len != sizeof(block) ||
 	    !stamp_check(block, a->number, a->part, &found)) {
@@ -356,13 +491,21 @@ static enum result judge(const struct attempt *a, enum opener how)
 	return OPENED;
 }
 
+/* A mount does not tell the number, and partitions have no file system. */
+static unsigned int openers_of(const struct kind *kind)
+{
+	if (kind->held && !kind->parts)
+		return opts.openers;
+	return opts.openers & ~(1 << BY_MOUNT);
+}
+
 static enum opener choose_opener(uint64_t *seed)
 {
 	enum opener how;
 
 	do {
 		how = race_random(seed, NR_OPENERS);
-	} while (!(opts.openers & 1 << how));
+	} while (!(openers_of(racing) & 1 << how));
 	return how;
 }
 
@@ -373,34 +516,62 @@ static void *open_disks(void *arg)
 	enum result result;
 	struct io_uring ring;
 	enum opener how;
+	char dir[64];
 	int ret;
 
+	if (mkdir(mount_point(dir), 0755))
+		err(1, "%s", dir);
 	ret = io_uring_queue_init(BATCH, &ring, 0);
 	if (ret)
 		errx(1, "io_uring_queue_init: %s", strerror(-ret));
 	while (!stop) {
 		how = choose_opener(&seed);
+		for (a = batch; a < batch + BATCH; a++)
+			prepare(a, &seed, how);
+		if (how == BY_URING)
+			open_by_uring(&ring, batch);
 		for (a = batch; a < batch + BATCH; a++) {
-			prepare(a, &seed);
 			if (how == BY_OPEN)
 				open_by_open(a);
 			else if (how == BY_REOPEN)
 				open_by_reopen(a);
-		}
-		if (how == BY_URING)
-			open_by_uring(&ring, batch);
-		for (a = batch; a < batch + BATCH; a++) {
+			else if (how == BY_MOUNT)
+				open_by_mount(a);
 			result = judge(a, how);
 			counts[how][result]++;
 			if (result == REFUSED)
 				a->target->dead = a->number;
-			if (a->fd >= 0)
-				close(a->fd);
+			close_attempt(a, how);
 			a->target->tried++;
 		}
 		tried += BATCH;
 	}
 	io_uring_queue_exit(&ring);
+	rmdir(dir);
+	return NULL;
+}
+
+/* Look at all names all the time, so that entries are in memory, or just not. */
+static void *list_disks(void *arg)
+{
+	struct dirent *entry;
+	struct stat st;
+	DIR *dir;
+
+	(void)arg;
+	while (!stop) {
+		dir = opendir(diskseqfs_dir);
+		/* Between an unmount and a mount it is an empty directory. */
+		if (!dir)
+			err(1, "%s", diskseqfs_dir);
+		while ((entry = readdir(dir))) {
+			if (fstatat(dirfd(dir), entry->d_name, &st, 0) &&
+			    errno != ENOENT)
+				err(1, "%s", entry->d_name);
+		}
+		closedir(dir);
+		usleep(1000);
+	}
 	return NULL;
 }
 
@@ -415,7 +586,7 @@ static void start_thread(pthread_t *thread, void *(*work)(void *), void *arg)
 /* Race until the opens are done or the time is over. */
 static void race(void)
 {
-	pthread_t replacers[opts.targets], openers[opts.threads];
+	pthread_t replacers[opts.targets], openers[opts.threads], lister;
 	uint64_t seeds[opts.threads];
 	time_t end = time(NULL) + opts.seconds;
 	unsigned int i;
@@ -432,9 +603,11 @@ static void race(void)
 		seeds[i] = opts.seed << 32 | i;
 		start_thread(&openers[i], open_disks, &seeds[i]);
 	}
+	start_thread(&lister, list_disks, NULL);
 	while (tried < opts.opens && (!opts.seconds || time(NULL) < end))
 		usleep(10000);
 	stop = true;
+	pthread_join(lister, NULL);
 	for (i = 0; i < opts.threads; i++)
 		pthread_join(openers[i], NULL);
 	for (i = 0; i < opts.targets; i++)
@@ -449,7 +622,7 @@ static void report(const struct kind *kind)
 	for (unsigned int i = 0; i < opts.targets; i++)
 		turns += targets[i].turn;
 	for (int how = 0; how < NR_OPENERS; how++) {
-		if (!(opts.openers & 1 << how))
+		if (!(openers_of(kind) & 1 << how))
 			continue;
 		ksft_print_msg("%s %s: %lu opened, %lu refused, %lu changed, %lu mismatches\n",
 			       kind->name, opener_names[how],
@@ -473,6 +646,12 @@ static void race_kind(const struct kind *kind)
 	const char *missing = NULL;
 	unsigned int i;
 
+	if (!openers_of(kind)) {
+		ksft_test_result_skip("%s: cannot be opened by these means\n",
+				      kind->name);
+		return;
+	}
+	racing = kind;
 	targets = calloc(opts.targets, sizeof(*targets));
 	if (!targets)
 		err(1, "targets");
@@ -513,7 +692,8 @@ static const char usage_text[] =
 "disk is opened than the one asked for.  Prints KTAP.\n"
 "\n"
 "  -k, --kinds LIST    kinds of disks, separated by commas (default: all)\n"
-"  -o, --openers LIST  uring, open, reopen (default: all)\n"
+"  -o, --openers LIST  uring, open, reopen (of an O_PATH descriptor), mount\n"
+"                      (default: all that this kernel can)\n"
 "  -v, --via WHAT      open by number (default), path, or symlink; the last two\n"
 "                      only show what the first is good for\n"
 "  -n, --opens N       opens to try for each kind (default 10000)\n"
@@ -656,6 +836,14 @@ static void parse_options(int argc, char **argv)
 		usage_error("%s: not an option", argv[optind]);
 }
 
+static bool have_romfs(void)
+{
+	char list[4096];
+
+	race_read("/proc/filesystems", list, sizeof(list));
+	return strstr(list, "\tromfs\n");
+}
+
 int main(int argc, char **argv)
 {
 	parse_options(argc, argv);
@@ -664,6 +852,9 @@ int main(int argc, char **argv)
 	dir_fd = diskseqfs_private();
 	if (mkdir(LINK_DIR, 0755) && errno != EEXIST)
 		err(1, LINK_DIR);
+
+	if (!have_romfs())
+		opts.openers &= ~(1 << BY_MOUNT);
 
 	if (opts.stalled) {
 		ksft_set_plan(1);

@@ -12,6 +12,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define RACE_BLOCK	4096
@@ -41,6 +42,8 @@ struct kind {
 	const char *help;
 	/* The number of a disk that is open cannot change. */
 	bool held;
+	/* What is announced can be opened until the next is. */
+	bool stays;
 	/* Names to open: partitions 1 to this, or if 0 the whole disk. */
 	unsigned int parts;
 	/* Once for each target; NULL, or the reason why this kernel cannot. */
@@ -50,7 +53,10 @@ struct kind {
 	void (*teardown)(struct target *t);
 };
 
-extern const struct kind loop_attach_kind, loop_remove_kind, loop_change_kind;
+extern const struct kind loop_attach_kind, loop_remove_kind, loop_change_kind,
+	dm_remove_kind, dm_deferred_kind, dm_rename_kind, part_blkpg_kind,
+	part_reread_kind, null_kind, zram_kind, scsi_remove_kind,
+	scsi_medium_kind, nbd_kind, md_kind, remount_kind;
 
 /* A number below @limit, for reproducible choices. */
 uint64_t race_random(uint64_t *seed, uint64_t limit);
@@ -63,6 +69,10 @@ bool stamp_check(const void *block, uint64_t number, unsigned int part,
 /* Write the stamp through a device node, or to a backing file. */
 void stamp_path(const char *path, uint64_t number, unsigned int part);
 void stamp_image(int fd, uint64_t number);
+
+/* Write a file of sysfs; returns -1 with errno on failure.  Read one, or end. */
+int race_write(const char *path, const char *value);
+void race_read(const char *path, char *value, size_t size);
 
 /* Call @step until it does not fail with EBUSY, with a deadline. */
 void race_persist(struct target *t, const char *what,

@@ -4,9 +4,11 @@
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <unistd.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <linux/loop.h>
 
 #include "diskseq_util.h"
@@ -109,5 +111,31 @@ const struct kind loop_change_kind = {
 	.help		= "LOOP_CHANGE_FD, which changes disks that are open",
 	.setup		= loop_setup,
 	.turn		= loop_change_turn,
+	.teardown	= loop_teardown,
+};
+
+static void remount(void)
+{
+	static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+
+	pthread_mutex_lock(&mutex);
+	if (umount2(diskseqfs_dir, MNT_DETACH) ||
+	    mount("diskseqfs", diskseqfs_dir, "diskseqfs", 0, NULL))
+		err(1, "%s", diskseqfs_dir);
+	pthread_mutex_unlock(&mutex);
+}
+
+static uint64_t remount_turn(struct target *t)
+{
+	remount();
+	return loop_attach_turn(t);
+}
+
+const struct kind remount_kind = {
+	.name		= "remount",
+	.help		= "diskseqfs unmounted and mounted, and loop-attach",
+	.held		= true,
+	.setup		= loop_setup,
+	.turn		= remount_turn,
 	.teardown	= loop_teardown,
 };

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Network block devices, served by the race program itself. */
+#define _GNU_SOURCE
+#include <endian.h>
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <linux/fs.h>
+#include <linux/nbd.h>
+
+#include "diskseq_util.h"
+#include "race.h"
+
+#define MAX_DEVICES	8
+#define DEADLINE_S	30
+
+/* A connection: a thread that serves it, and one inside NBD_DO_IT. */
+static struct connection {
+	int fd;			/* of the device */
+	int kernel, server;	/* ends of the socket */
+	int image;
+	pthread_t client_thread, server_thread;
+} connections[MAX_DEVICES];
+
+static void *serve(void *arg)
+{
+	struct connection *c = arg;
+	struct nbd_reply reply = { .magic = htobe32(NBD_REPLY_MAGIC) };
+	struct nbd_request request;
+	static __thread char data[IMAGE_SIZE];
+	uint64_t pos;
+	uint32_t len;
+
+	while (recv(c->server, &request, sizeof(request), MSG_WAITALL) ==
+	       sizeof(request)) {
+		pos = be64toh(request.from);
+		len = be32toh(request.len);
+		memcpy(reply.handle, request.handle, sizeof(reply.handle));
+		switch (be32toh(request.type)) {
+		case NBD_CMD_READ:
+			if (pread(c->image, data, len, pos) != len ||
+			    send(c->server, &reply, sizeof(reply),
+				 MSG_MORE | MSG_NOSIGNAL) < 0 ||
+			    send(c->server, data, len, MSG_NOSIGNAL) < 0)
+				goto out;
+			continue;
+		case NBD_CMD_WRITE:
+			if (recv(c->server, data, len, MSG_WAITALL) != len ||
+			    pwrite(c->image, data, len, pos) != len)
+				goto out;
+			break;
+		case NBD_CMD_DISC:
+			goto out;
+		}
+		if (send(c->server, &reply, sizeof(reply), MSG_NOSIGNAL) < 0)
+			goto out;
+	}
+out:
+	close(c->server);
+	return NULL;
+}
+
+static void *run_client(void *arg)
+{
+	struct connection *c = arg;
+
+	ioctl(c->fd, NBD_DO_IT);
+	if (ioctl(c->fd, NBD_CLEAR_SOCK))
+		err(1, "NBD_CLEAR_SOCK");
+	close(c->fd);
+	return NULL;
+}
+
+static const char *nbd_setup(struct target *t)
+{
+	static unsigned int devices;
+
+	if (access("/dev/nbd0", F_OK))
+		return "needs nbd";
+	if (devices == MAX_DEVICES)
+		return "needs more devices";
+	t->nr = devices++;
+	snprintf(t->node, sizeof(t->node), "/dev/nbd%u", t->nr);
+	for (int i = 0; i < 2; i++)
+		t->image[i] = image_create("", IMAGE_SIZE);
+	return NULL;
+}
+
+static void disconnect(struct target *t)
+{
+	struct connection *c = &connections[t->nr];
+
+	if (ioctl(c->fd, NBD_DISCONNECT))
+		err(1, "NBD_DISCONNECT %s", t->node);
+	pthread_join(c->server_thread, NULL);
+	pthread_join(c->client_thread, NULL);
+	close(c->kernel);
+	t->up = false;
+}
+
+/* Busy until the last user of the previous connection has closed the device. */
+static int set_sock_step(struct target *t)
+{
+	struct connection *c = &connections[t->nr];
+	int error;
+
+	c->fd = open(t->node, O_RDWR | O_CLOEXEC);
+	if (c->fd < 0)
+		err(1, "%s", t->node);
+	if (!ioctl(c->fd, NBD_SET_SOCK, c->kernel))
+		return 0;
+	error = errno;
+	close(c->fd);
+	errno = error;
+	return -1;
+}
+
+static void wait_for_size(const struct connection *c, const char *node)
+{
+	time_t end = time(NULL) + DEADLINE_S;
+	uint64_t size = 0;
+
+	while (!ioctl(c->fd, BLKGETSIZE64, &size) && !size) {
+		if (time(NULL) >= end)
+			errx(1, "%s is still empty", node);
+		usleep(100);
+	}
+}
+
+static uint64_t nbd_turn(struct target *t)
+{
+	struct connection *c = &connections[t->nr];
+	uint64_t number;
+	int ends[2];
+
+	if (t->up)
+		disconnect(t);
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
+		err(1, "socketpair");
+	c->kernel = ends[0];
+	c->server = ends[1];
+	c->image = t->image[t->turn % 2];
+	race_persist(t, "NBD_SET_SOCK", set_sock_step);
+	if (ioctl(c->fd, NBD_SET_SIZE, (unsigned long)IMAGE_SIZE))
+		err(1, "NBD_SET_SIZE %s", t->node);
+	if (pthread_create(&c->server_thread, NULL, serve, c) ||
+	    pthread_create(&c->client_thread, NULL, run_client, c))
+		errx(1, "pthread_create");
+	wait_for_size(c, t->node);
+	t->up = true;
+	number = diskseq_of(c->fd);
+	stamp_path(t->node, number, 0);
+	return number;
+}
+
+static void nbd_teardown(struct target *t)
+{
+	if (t->up)
+		disconnect(t);
+	for (int i = 0; i < 2; i++)
+		close(t->image[i]);
+}
+
+const struct kind nbd_kind = {
+	.name		= "nbd",
+	.help		= "disconnected, also while it is open, and connected",
+	.setup		= nbd_setup,
+	.turn		= nbd_turn,
+	.teardown	= nbd_teardown,
+};
