@@ -38,6 +38,7 @@
 #define HALF_SECTORS	(IMAGE_SIZE / 2 / 512)
 #define BACK_POS	(IMAGE_SIZE * 3 / 4)
 #define PARTNO		1
+#define TIMEOUT_S	120	/* dmsetup is slow in an emulated machine */
 
 /* A system call that is going to sleep, in a thread of its own. */
 struct call {
@@ -274,7 +275,8 @@ static void expect_enoent(struct __test_metadata *_metadata,
 }
 
 /* A disk that becomes another one during the driver's ->open() is not opened. */
-TEST_F(open_race, number_change_during_driver_open_is_enoent)
+TEST_F_TIMEOUT(open_race, number_change_during_driver_open_is_enoent,
+	       TIMEOUT_S)
 {
 	change_during_driver_open(_metadata, self);
 	expect_enoent(_metadata, self);
@@ -289,7 +291,8 @@ TEST_F(open_race, number_change_during_driver_open_is_enoent)
 }
 
 /* Nor is it claimed. */
-TEST_F(open_race, number_change_during_driver_open_leaves_no_claim)
+TEST_F_TIMEOUT(open_race, number_change_during_driver_open_leaves_no_claim,
+	       TIMEOUT_S)
 {
 	int fd;
 
@@ -303,7 +306,8 @@ TEST_F(open_race, number_change_during_driver_open_leaves_no_claim)
 }
 
 /* Nor is its partition, which can be deleted. */
-TEST_F(open_race, number_change_during_driver_open_leaves_no_partition_open)
+TEST_F_TIMEOUT(open_race, number_change_during_driver_open_leaves_no_partition_open,
+	       TIMEOUT_S)
 {
 	ASSERT_EQ(0, partition(self->fd, BLKPG_ADD_PARTITION));
 	self->open.partno = PARTNO;
@@ -315,7 +319,8 @@ TEST_F(open_race, number_change_during_driver_open_leaves_no_partition_open)
 }
 
 /* By the device node, the same open gives whatever disk there is now. */
-TEST_F(open_race, number_change_during_driver_open_deceives_device_node)
+TEST_F_TIMEOUT(open_race, number_change_during_driver_open_deceives_device_node,
+	       TIMEOUT_S)
 {
 	self->open.number = 0;
 	self->open.node = loop_path(self->nr);
@@ -331,7 +336,8 @@ TEST_F(open_race, number_change_during_driver_open_deceives_device_node)
  * ->open() is not even given to the driver: the open fails while somebody else
  * has the driver's lock.
  */
-TEST_F(open_race, wrong_disk_is_never_given_to_driver)
+TEST_F_TIMEOUT(open_race, wrong_disk_is_never_given_to_driver,
+	       TIMEOUT_S)
 {
 	struct loop_info64 info;
 
