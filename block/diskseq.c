@@ -151,7 +151,7 @@ void diskseq_del(struct gendisk *disk)
 	write_sequnlock(&diskseq_lock);
 
 	if (indexed)
-		diskseqfs_retire(disk, disk_diskseq(disk));
+		diskseqfs_retire(disk, 0);
 }
 
 /**
@@ -333,6 +333,28 @@ bool diskseq_next(u64 *diskseq, u8 *partno)
 	return disk;
 }
 
+static struct file *diskseq_open(u64 diskseq, u8 partno, dev_t dev,
+				 blk_mode_t mode, void *holder,
+				 const struct blk_holder_ops *hops)
+{
+	struct block_device *bdev;
+	struct file *file;
+	int err;
+
+	bdev = diskseq_get_no_open(diskseq, partno, dev);
+	if (!bdev)
+		return ERR_PTR(-ENXIO);
+
+	err = bdev_permission(bdev_devt(bdev), mode, holder);
+	if (err) {
+		blkdev_put_no_open(bdev);
+		return ERR_PTR(err);
+	}
+
+	file = bdev_file_open(bdev, diskseq, mode, holder, hops);
+	return file == ERR_PTR(-ESTALE) ? ERR_PTR(-ENXIO) : file;
+}
+
 /**
  * blkdev_get_by_diskseq - open a block device by its sequence number
  * @diskseq: number of the disk
@@ -358,24 +380,49 @@ struct file *blkdev_get_by_diskseq(u64 diskseq, u8 partno, blk_mode_t mode,
 				   void *holder,
 				   const struct blk_holder_ops *hops)
 {
-	struct block_device *bdev;
-	struct file *file;
-	int err;
-
-	bdev = diskseq_get_no_open(diskseq, partno, 0);
-	if (!bdev)
-		return ERR_PTR(-ENXIO);
-
-	err = bdev_permission(bdev_devt(bdev), mode, holder);
-	if (err) {
-		blkdev_put_no_open(bdev);
-		return ERR_PTR(err);
-	}
-
-	file = bdev_file_open(bdev, diskseq, mode, holder, hops);
-	return file == ERR_PTR(-ESTALE) ? ERR_PTR(-ENXIO) : file;
+	return diskseq_open(diskseq, partno, 0, mode, holder, hops);
 }
 EXPORT_SYMBOL_GPL(blkdev_get_by_diskseq);
+
+/**
+ * bdev_file_open_by_name - open what lookup_bdev_name() found
+ * @name: the block device that a path named
+ * @mode: open mode (BLK_OPEN_*)
+ * @holder: exclusive holder identifier, or %NULL
+ * @hops: holder operations
+ *
+ * For callers that need the device number before they open.
+ *
+ * Context: Process context, may sleep.  Takes disk->open_mutex.
+ * Return: The file, or an error as from bdev_file_open_by_dev(); -ENXIO also if
+ *	   the path named a disk by number and that disk is gone.
+ */
+struct file *bdev_file_open_by_name(const struct bdev_name *name,
+				    blk_mode_t mode, void *holder,
+				    const struct blk_holder_ops *hops)
+{
+	if (!name->diskseq)
+		return bdev_file_open_by_dev(name->dev, mode, holder, hops);
+	return diskseq_open(name->diskseq, name->partno, name->dev, mode,
+			    holder, hops);
+}
+EXPORT_SYMBOL_GPL(bdev_file_open_by_name);
+
+/**
+ * bdev_has_name - check an open block device against what a path named
+ * @bdev: block device that has the device number of @name, and is kept open
+ * @name: what lookup_bdev_name() found
+ *
+ * Context: Any context but interrupts.
+ * Return: %false if @name is that of a disk by number which @bdev is not.
+ */
+bool bdev_has_name(struct block_device *bdev, const struct bdev_name *name)
+{
+	return !name->diskseq ||
+	       (disk_diskseq(bdev->bd_disk) == name->diskseq &&
+		bdev_partno(bdev) == name->partno);
+}
+EXPORT_SYMBOL_GPL(bdev_has_name);
 
 /*
  * Take a number from the start of what lies before @end.  There is one way to

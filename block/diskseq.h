@@ -32,9 +32,17 @@ int blkdev_open_diskseq(struct inode *inode, struct file *filp, u64 diskseq,
 
 #ifdef CONFIG_BLOCK_DISKSEQFS
 void diskseqfs_retire(struct gendisk *disk, u64 diskseq);
+void diskseqfs_get_number(const struct inode *inode, u64 *diskseq, u8 *partno);
 #else
 static inline void diskseqfs_retire(struct gendisk *disk, u64 diskseq)
 {
+}
+
+static inline void diskseqfs_get_number(const struct inode *inode, u64 *diskseq,
+					u8 *partno)
+{
+	*diskseq = 0;
+	*partno = 0;
 }
 #endif
 

@@ -53,10 +53,10 @@ static struct diskseqfs_inode *DISKSEQFS_I(const struct inode *inode)
 }
 
 /*
- * Forget dentries of a number that nobody will ever have again: a card reader
- * takes a new number for each card.  From a work item, since a number is
- * retired under locks of the driver's, which an eviction should not be under.
- * Those still in use go when they are put, see diskseqfs_d_delete().
+ * Forget dentries of a number that no disk will ever have again: a card reader
+ * takes a new number for each card.  Those still in use go when they are put.
+ * From a work item, since a number is retired under locks of the driver's, which
+ * an eviction should not be under.
  */
 static void diskseqfs_prune(struct work_struct *work)
 {
@@ -78,6 +78,7 @@ static void diskseqfs_prune(struct work_struct *work)
 		spin_unlock(&diskseqfs_lock);
 
 		if (inode) {
+			d_mark_dontcache(inode);
 			d_prune_aliases(inode);
 			iput(inode);
 		}
@@ -93,7 +94,8 @@ static DECLARE_WORK(diskseqfs_prune_work, diskseqfs_prune);
 /**
  * diskseqfs_retire - note that a number is gone
  * @disk: the disk that had it, and may have the next one
- * @diskseq: the number, which diskseq_find() no longer finds
+ * @diskseq: the number, which diskseq_find() no longer finds, or 0 if it finds
+ *	     none of @disk, which is about to be freed
  *
  * Context: Any context but interrupts.
  */
@@ -105,7 +107,7 @@ void diskseqfs_retire(struct gendisk *disk, u64 diskseq)
 
 	spin_lock(&diskseqfs_lock);
 	hlist_for_each_entry_safe(di, next, &disk->diskseqfs_inodes, node) {
-		if (di->diskseq != diskseq)
+		if (diskseq && di->diskseq != diskseq)
 			continue;
 		hlist_del(&di->node);
 		hlist_add_head(&di->node, &diskseqfs_retired);
@@ -140,21 +142,23 @@ static bool diskseqfs_inode_valid(const struct inode *inode)
 
 static int diskseqfs_d_revalidate(struct dentry *dentry, unsigned int flags)
 {
-	const struct inode *inode = d_inode_rcu(dentry);
+	const struct inode *inode;
 
+	/*
+	 * ->open() finds out as well, and -ESTALE from it has the path walked
+	 * again, with LOOKUP_REVAL: no need to look the number up twice.
+	 */
+	if ((flags & (LOOKUP_OPEN | LOOKUP_REVAL)) == LOOKUP_OPEN)
+		return 1;
+
+	inode = d_inode_rcu(dentry);
 	if (!inode)
 		return -ECHILD;
 	return diskseqfs_inode_valid(inode);
 }
 
-static int diskseqfs_d_delete(const struct dentry *dentry)
-{
-	return !diskseqfs_inode_valid(d_inode(dentry));
-}
-
 static const struct dentry_operations diskseqfs_dentry_operations = {
 	.d_revalidate	= diskseqfs_d_revalidate,
-	.d_delete	= diskseqfs_d_delete,
 };
 
 static int diskseqfs_open(struct inode *inode, struct file *filp)
@@ -216,6 +220,24 @@ static const struct inode_operations diskseqfs_file_inode_operations = {
 	.setattr	= diskseqfs_setattr,
 };
 
+/**
+ * diskseqfs_get_number - find out whether a special file names a disk by number
+ * @inode: inode of a block special file
+ * @diskseq: set to the number of the disk, or to 0 if @inode is not of a
+ *	     diskseqfs
+ * @partno: set to the partition, or to 0
+ *
+ * Context: Any context.
+ */
+void diskseqfs_get_number(const struct inode *inode, u64 *diskseq, u8 *partno)
+{
+	const struct diskseqfs_inode *di = DISKSEQFS_I(inode);
+	bool ours = inode->i_op == &diskseqfs_file_inode_operations;
+
+	*diskseq = ours ? di->diskseq : 0;
+	*partno = ours ? di->partno : 0;
+}
+
 /* The caller holds sb->s_inode_list_lock, or nobody else sees the inode yet. */
 static void diskseqfs_set_owner(struct inode *inode)
 {
@@ -271,6 +293,7 @@ static struct dentry *diskseqfs_lookup(struct inode *dir, struct dentry *dentry,
 				       unsigned int flags)
 {
 	const struct qstr *name = &dentry->d_name;
+	struct inode *inode;
 	u64 diskseq;
 	u8 partno;
 
@@ -278,9 +301,16 @@ static struct dentry *diskseqfs_lookup(struct inode *dir, struct dentry *dentry,
 		return ERR_PTR(-ENAMETOOLONG);
 	if (diskseq_parse_name(name->name, name->len, &diskseq, &partno))
 		return ERR_PTR(-ENOENT);
+	inode = diskseqfs_get_inode(dir->i_sb, diskseq, partno);
+	if (IS_ERR(inode))
+		return ERR_CAST(inode);
+
 	d_set_d_op(dentry, &diskseqfs_dentry_operations);
-	return d_splice_alias(diskseqfs_get_inode(dir->i_sb, diskseq, partno),
-			      dentry);
+	d_add(dentry, inode);
+	/* Retired before diskseqfs_prune() could see the dentry? */
+	if (!diskseqfs_inode_valid(inode))
+		d_mark_dontcache(inode);
+	return NULL;
 }
 
 static const struct inode_operations diskseqfs_dir_inode_operations = {
@@ -424,7 +454,7 @@ static int diskseqfs_parse_param(struct fs_context *fc,
 		opts->gid = result.gid;
 		break;
 	case Opt_mode:
-		if (result.uint_32 & ~S_IRWXUGO)
+		if (result.uint_32 & ~0777)
 			return invalfc(fc, "mode=%o is more than permissions",
 				       result.uint_32);
 		opts->mode = result.uint_32;
