@@ -16,6 +16,13 @@ demo:		## See the wrong disk opened by its path, and refused by its number
 test:		## Run all tests; ends with "N passed, N failed, N skipped"
 	@scripts/test
 
+soak:		## The race suite for long: OPENS=10000000 opens, CPUS=4 processors
+	@scripts/race --opens $(or $(OPENS),10000000) --cpus $(or $(CPUS),4) \
+		--seed $(or $(SEED),1) --timeout 604800
+
+mutants:	## See which test fails for each hole in scripts/mutants (MUTANTS=...)
+	@scripts/mutate $(MUTANTS)
+
 check:		## checkpatch, sparse, kernel-doc, shellcheck; graft equals series
 	@scripts/check
 

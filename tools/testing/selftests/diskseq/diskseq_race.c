@@ -53,6 +53,8 @@ static const struct kind *const kinds[] = {
 	&scsi_medium_kind,
 	&nbd_kind,
 	&md_kind,
+	&virtio_kind,
+	&cd_kind,
 };
 
 /* What to open a disk by. */
@@ -97,6 +99,8 @@ static atomic_ulong tried;
 static atomic_ulong counts[NR_OPENERS][NR_RESULTS];
 static const struct kind *racing;	/* of all targets */
 static struct target *targets;
+static unsigned int nr_targets;
+static unsigned long goal;		/* opens to try of this kind */
 static int dir_fd;
 
 uint64_t race_random(uint64_t *seed, uint64_t limit)
@@ -146,13 +150,12 @@ static void fill_romfs(unsigned char *block)
 #define PUT(pos, value)	(word = htobe32(value), memcpy(block + (pos), &word, 4))
 	memcpy(block, "-rom1fs-", 8);
 	PUT(8, STAMP_POS + RACE_BLOCK);
-	strcpy((char *)block + 16, "race");
 	PUT(root, 1);			/* no next; a directory */
 	PUT(root + 4, file);		/* its first entry */
-	strcpy((char *)block + root + 16, ".");
+	memcpy(block + root + 16, ".", 1);
 	PUT(file, 2);			/* no next; a regular file */
 	PUT(file + 8, RACE_BLOCK);	/* its size */
-	strcpy((char *)block + file + 16, "stamp");
+	memcpy(block + file + 16, "stamp", 5);
 	for (unsigned int pos = 0; pos < 512; pos += 4) {
 		memcpy(&word, block + pos, 4);
 		sum += be32toh(word);
@@ -266,12 +269,12 @@ static void announce(struct target *t, uint64_t number)
 static void *replace_disks(void *arg)
 {
 	struct target *t = arg;
-	unsigned long goal;
+	unsigned long enough;
 
 	while (!stop) {
 		announce(t, t->kind->turn(t));
-		goal = t->tried + 1 + race_random(&t->seed, 2 * BATCH);
-		while (!stop && t->tried < goal)
+		enough = t->tried + 1 + race_random(&t->seed, 2 * BATCH);
+		while (!stop && t->tried < enough)
 			usleep(50);
 	}
 	return NULL;
@@ -292,7 +295,7 @@ static struct target *choose_target(uint64_t *seed)
 	struct target *t;
 
 	for (;;) {
-		t = &targets[race_random(seed, opts.targets)];
+		t = &targets[race_random(seed, nr_targets)];
 		if (t->number != t->dead || !race_random(seed, 8) || stop)
 			return t;
 		usleep(20);
@@ -423,6 +426,8 @@ static bool is_refusal(const struct attempt *a, enum opener how)
 	case ENOENT:
 	case ENXIO:
 		return true;
+	case ENOMEDIUM:
+		return racing == &cd_kind;
 	case ENODEV:	/* md_open() of an array that is going away */
 		return racing == &md_kind || how == BY_MOUNT;
 	case ESTALE:	/* not looked up again, as a name would be */
@@ -451,10 +456,19 @@ static bool still_is(const struct attempt *a, enum opener how, uint64_t *number)
 	return *number == a->number;
 }
 
+/* Have the driver see whether there is another medium by now. */
+static void look_again(const struct target *t)
+{
+	int fd = open(t->node, O_RDONLY | O_CLOEXEC);
+
+	if (fd >= 0)
+		close(fd);
+}
+
 static enum result judge(const struct attempt *a, enum opener how)
 {
-	size_t pos = how == BY_MOUNT ? 0 : STAMP_POS;
 	alignas(RACE_BLOCK) char block[RACE_BLOCK];
+	size_t pos = how == BY_MOUNT ? 0 : STAMP_POS;
 	uint64_t number, found = 0;
 	ssize_t len;
 
@@ -481,6 +495,8 @@ static enum result judge(const struct attempt *a, enum opener how)
 		return MISMATCH;
 	}
 	len = pread(a->fd, block, sizeof(block), pos);
+	if (racing->lazy)
+		look_again(a->target);
 	if (!still_is(a, how, &number) || len <= 0)
 		return CHANGED;
 	if (len != sizeof(block) ||
@@ -586,7 +602,7 @@ static void start_thread(pthread_t *thread, void *(*work)(void *), void *arg)
 /* Race until the opens are done or the time is over. */
 static void race(void)
 {
-	pthread_t replacers[opts.targets], openers[opts.threads], lister;
+	pthread_t replacers[nr_targets], openers[opts.threads], lister;
 	uint64_t seeds[opts.threads];
 	time_t end = time(NULL) + opts.seconds;
 	unsigned int i;
@@ -595,22 +611,22 @@ static void race(void)
 	tried = 0;
 	memset(counts, 0, sizeof(counts));
 
-	for (i = 0; i < opts.targets; i++)
+	for (i = 0; i < nr_targets; i++)
 		announce(&targets[i], targets[i].kind->turn(&targets[i]));
-	for (i = 0; i < opts.targets; i++)
+	for (i = 0; i < nr_targets; i++)
 		start_thread(&replacers[i], replace_disks, &targets[i]);
 	for (i = 0; i < opts.threads; i++) {
 		seeds[i] = opts.seed << 32 | i;
 		start_thread(&openers[i], open_disks, &seeds[i]);
 	}
 	start_thread(&lister, list_disks, NULL);
-	while (tried < opts.opens && (!opts.seconds || time(NULL) < end))
+	while (tried < goal && (!opts.seconds || time(NULL) < end))
 		usleep(10000);
 	stop = true;
 	pthread_join(lister, NULL);
 	for (i = 0; i < opts.threads; i++)
 		pthread_join(openers[i], NULL);
-	for (i = 0; i < opts.targets; i++)
+	for (i = 0; i < nr_targets; i++)
 		pthread_join(replacers[i], NULL);
 }
 
@@ -619,7 +635,7 @@ static void report(const struct kind *kind)
 	unsigned long all[NR_RESULTS] = { 0 }, turns = 0;
 	bool good;
 
-	for (unsigned int i = 0; i < opts.targets; i++)
+	for (unsigned int i = 0; i < nr_targets; i++)
 		turns += targets[i].turn;
 	for (int how = 0; how < NR_OPENERS; how++) {
 		if (!(openers_of(kind) & 1 << how))
@@ -652,10 +668,11 @@ static void race_kind(const struct kind *kind)
 		return;
 	}
 	racing = kind;
-	targets = calloc(opts.targets, sizeof(*targets));
+	nr_targets = kind->single ? 1 : opts.targets;
+	targets = calloc(nr_targets, sizeof(*targets));
 	if (!targets)
 		err(1, "targets");
-	for (i = 0; i < opts.targets && !missing; i++) {
+	for (i = 0; i < nr_targets && !missing; i++) {
 		targets[i].kind = kind;
 		targets[i].seed = ~opts.seed << 32 | i;
 		missing = kind->setup(&targets[i]);
@@ -665,7 +682,7 @@ static void race_kind(const struct kind *kind)
 	} else {
 		race();
 		report(kind);
-		for (i = 0; i < opts.targets; i++)
+		for (i = 0; i < nr_targets; i++)
 			kind->teardown(&targets[i]);
 	}
 	free(targets);
@@ -696,7 +713,7 @@ static const char usage_text[] =
 "                      (default: all that this kernel can)\n"
 "  -v, --via WHAT      open by number (default), path, or symlink; the last two\n"
 "                      only show what the first is good for\n"
-"  -n, --opens N       opens to try for each kind (default 10000)\n"
+"  -n, --opens N       opens to try, spread over the kinds (default 10000)\n"
 "  -t, --seconds S     at most so long for each kind (default: no limit)\n"
 "  -s, --seed N        for the random choices (default 1)\n"
 "      --targets N     device numbers to race for (default 2)\n"
@@ -863,6 +880,7 @@ int main(int argc, char **argv)
 	}
 
 	ksft_set_plan(__builtin_popcountll(opts.kinds));
+	goal = opts.opens / __builtin_popcountll(opts.kinds);
 	ksft_print_msg("seed %" PRIu64 ", %u threads, %u targets\n",
 		       opts.seed, opts.threads, opts.targets);
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {

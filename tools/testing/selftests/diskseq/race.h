@@ -44,6 +44,10 @@ struct kind {
 	bool held;
 	/* What is announced can be opened until the next is. */
 	bool stays;
+	/* It becomes another number only when somebody opens the disk. */
+	bool lazy;
+	/* There is but one. */
+	bool single;
 	/* Names to open: partitions 1 to this, or if 0 the whole disk. */
 	unsigned int parts;
 	/* Once for each target; NULL, or the reason why this kernel cannot. */
@@ -56,7 +60,7 @@ struct kind {
 extern const struct kind loop_attach_kind, loop_remove_kind, loop_change_kind,
 	dm_remove_kind, dm_deferred_kind, dm_rename_kind, part_blkpg_kind,
 	part_reread_kind, null_kind, zram_kind, scsi_remove_kind,
-	scsi_medium_kind, nbd_kind, md_kind, remount_kind;
+	scsi_medium_kind, nbd_kind, md_kind, remount_kind, virtio_kind, cd_kind;
 
 /* A number below @limit, for reproducible choices. */
 uint64_t race_random(uint64_t *seed, uint64_t limit);

@@ -52,7 +52,7 @@ static void load_and_resume(const struct target *t)
 	prepare(&r, t, "");
 	r.dm.target_count = 1;
 	r.spec.length = IMAGE_SIZE / 512;
-	strcpy(r.spec.target_type, "linear");
+	memcpy(r.spec.target_type, "linear", sizeof("linear"));
 	snprintf(r.params, sizeof(r.params), "%s 0",
 		 loop_path(t->image[1]));
 	dm(&r, DM_TABLE_LOAD, "DM_TABLE_LOAD");

@@ -32,10 +32,10 @@ static struct connection {
 
 static void *serve(void *arg)
 {
+	static __thread char data[IMAGE_SIZE];
 	struct connection *c = arg;
 	struct nbd_reply reply = { .magic = htobe32(NBD_REPLY_MAGIC) };
 	struct nbd_request request;
-	static __thread char data[IMAGE_SIZE];
 	uint64_t pos;
 	uint32_t len;
 

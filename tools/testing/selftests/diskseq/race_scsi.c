@@ -154,6 +154,7 @@ static uint64_t scsi_medium_turn(struct target *t)
 const struct kind scsi_medium_kind = {
 	.name		= "scsi-medium",
 	.help		= "a medium change that open() itself finds",
+	.lazy		= true,
 	.setup		= scsi_medium_setup,
 	.turn		= scsi_medium_turn,
 	.teardown	= scsi_teardown,
