@@ -2,7 +2,7 @@
 /*
  * The directory of all disks, while they come and go.
  *
- * SEEN failing: staying_disks_are_listed_once_among_1000_that_change on a
+ * SEEN failing: staying_disks_are_listed_once_among_1024_changes on a
  * kernel with scripts/mutants/readdir-by-count.patch, which skips disks.
  */
 #define _GNU_SOURCE
@@ -25,7 +25,7 @@
 #include "../kselftest_harness.h"
 
 #define STAYING		16	/* disks that stay, among as many that do not */
-#define CHANGES		1000
+#define CHANGES		64	/* for each of those */
 
 /* As getdents64() writes it. */
 struct entry {
@@ -47,7 +47,8 @@ FIXTURE(readdir)
 {
 	int dir;
 	int staying[STAYING], passing[STAYING];		/* loop devices */
-	uint64_t numbers[STAYING];			/* of those that stay */
+	/* Their numbers, at first */
+	uint64_t numbers[STAYING], passing_numbers[STAYING];
 };
 
 FIXTURE_SETUP(readdir)
@@ -60,6 +61,8 @@ FIXTURE_SETUP(readdir)
 		self->passing[i] = loop_add(-1);
 		ASSERT_LE(0, self->passing[i]);
 		self->numbers[i] = diskseq_of_path(loop_path(self->staying[i]));
+		self->passing_numbers[i] =
+			diskseq_of_path(loop_path(self->passing[i]));
 	}
 }
 
@@ -115,9 +118,9 @@ static void expect_staying_once(struct __test_metadata *_metadata,
 
 /* Take one of the disks that pass away, and bring it back with a new number. */
 static void change_one(struct __test_metadata *_metadata,
-		       FIXTURE_DATA(readdir) *self, int change)
+		       FIXTURE_DATA(readdir) *self, int which)
 {
-	int nr = self->passing[change % STAYING];
+	int nr = self->passing[which];
 
 	ASSERT_EQ(0, loop_remove(nr));
 	ASSERT_EQ(nr, loop_add(nr));
@@ -208,26 +211,30 @@ TEST_F(readdir, every_disk_is_listed)
 
 /*
  * Those that stay are listed once each, in one reading of the directory during
- * which 1,000 others change their number: one after each call of getdents64(),
- * whose buffer has room for one entry.
+ * which others change their number 1,024 times: in the places that have been
+ * read, between calls of getdents64() with room for one entry.
  */
-TEST_F_TIMEOUT(readdir, staying_disks_are_listed_once_among_1000_that_change,
-	       240)
+TEST_F_TIMEOUT(readdir, staying_disks_are_listed_once_among_1024_changes, 240)
 {
 	struct listing listing = {};
 	uint64_t buffer[5];
 	struct entry *entry = (struct entry *)buffer;
-	int changes = 0, bytes;
+	int bytes, passed = 0;
 
 	while ((bytes = syscall(SYS_getdents64, self->dir, buffer,
 				sizeof(buffer))) > 0) {
 		ASSERT_EQ(entry->length, bytes);
 		note(_metadata, self, &listing, entry->name);
-		if (changes < CHANGES)
-			change_one(_metadata, self, changes++);
+		if (passed == STAYING ||
+		    listing.last != self->passing_numbers[passed])
+			continue;
+		for (int change = 0; change < CHANGES; change++)
+			change_one(_metadata, self,
+				   passed - change % (passed + 1));
+		passed++;
 	}
 	ASSERT_EQ(0, bytes);
-	EXPECT_EQ(CHANGES, changes);
+	EXPECT_EQ(STAYING, passed);
 	expect_staying_once(_metadata, self, &listing);
 }
 
@@ -241,8 +248,8 @@ TEST_F_TIMEOUT(readdir, staying_disks_are_listed_once_in_each_reading, 240)
 	pid = fork();
 	ASSERT_LE(0, pid);
 	if (!pid) {
-		for (int change = 0; change < CHANGES / 4; change++)
-			change_one(_metadata, self, change);
+		for (int change = 0; change < 4 * CHANGES; change++)
+			change_one(_metadata, self, change % STAYING);
 		_exit(0);
 	}
 	while (!waitpid(pid, &status, WNOHANG)) {
@@ -283,7 +290,7 @@ TEST_F(readdir, position_outlives_its_disk)
 	DIR *dir = opendir(diskseqfs_dir);
 
 	ASSERT_NE(NULL, dir);
-	sprintf(name, "%" PRIu64, diskseq_of_path(loop_path(self->passing[3])));
+	sprintf(name, "%" PRIu64, self->passing_numbers[3]);
 	do {
 		pos = telldir(dir);
 		entry = readdir(dir);

@@ -5,7 +5,8 @@
  *
  * SEEN failing: detach_announces_number_that_opens on a kernel with
  * scripts/mutants/uevent-before-number.patch, disk_can_be_opened_when_announced
- * and its sibling for partitions on one with number-after-uevent.patch.
+ * on one with number-after-uevent.patch, and its sibling for partitions on one
+ * whose add_partition() was changed in the same way.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
