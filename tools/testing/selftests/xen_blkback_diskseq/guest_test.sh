@@ -1,0 +1,469 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# A guest has the disk that xl was told to give it, and never another one, if the
+# hotplug script block-diskseq attaches it.  Run in dom0:
+#
+#   GUEST_KERNEL=bzImage [CYCLES=n] [KILL_EVERY=n] ./guest_test.sh [TEST]...
+#
+# Commands that the script runs go through a wrapper, which kills the script, or
+# gives its loop device to another image, before a chosen one of them.
+#
+# Race: between the look-up of a disk and its open by blkback.  In each run the
+# last test sees Xen's own script lose it, on any kernel: the guest reads the
+# other image.
+
+DIR=$(dirname "$(readlink -f "$0")")
+# shellcheck source=/dev/null
+. "$DIR"/../kselftest/ktap_helpers.sh
+
+CYCLES=${CYCLES:-10}
+KILL_EVERY=${KILL_EVERY:-1}
+
+XEN_SCRIPTS=${XEN_SCRIPTS:-/etc/xen/scripts}
+GUEST=diskseq
+CONSOLE=/var/log/xen/console/guest-$GUEST.log
+XVDB=51728
+
+T=$(mktemp -d /tmp/guest_test.XXXXXX)
+
+cleanup()
+{
+	xl destroy "$GUEST" >/dev/null 2>&1
+	losetup -n -O NAME,BACK-FILE | while read -r device file; do
+		case $file in
+		"$T"/*) losetup -d "$device" ;;
+		esac
+	done
+	rm -rf "$T"
+}
+
+# For who reads the log of a failure.
+complain()
+{
+	ktap_print_msg "$*"
+	return 1
+}
+
+# wait_for WHAT COMMAND...: 20 s must do, even on an emulated machine.
+wait_for()
+{
+	what=$1
+	shift
+	deadline=$(($(date +%s) + 20))
+	until "$@"; do
+		[ "$(date +%s)" -lt $deadline ] ||
+			complain "waited in vain for: $what" || return
+		sleep 0.1
+	done
+}
+
+# image NAME: an image that says its name, $T/NAME.
+image()
+{
+	truncate -s 64K "$T/$1"
+	printf '%s' "$1" | dd of="$T/$1" conv=notrunc status=none
+}
+
+# What the guest has written into an image, see make_guest().
+written_to()
+{
+	dd if="$T/$1" bs=512 skip=8 count=1 status=none | tr -d '\0'
+}
+
+guest_says()
+{
+	grep -aqF -- "$1" "$CONSOLE" 2>/dev/null
+}
+
+loops_of()
+{
+	losetup -n -O NAME -j "$1"
+}
+
+no_loop_of()
+{
+	[ -z "$(loops_of "$1")" ]
+}
+
+backend()
+{
+	echo "/local/domain/0/backend/vbd/$(xl domid $GUEST)/$XVDB"
+}
+
+no_backend()
+{
+	! xenstore-exists "$(backend)"
+}
+
+# xl_attach TARGET [OPTION]...: as xvdb.
+xl_attach()
+{
+	target=$1
+	shift
+	# What xl says is kept for those who look for the reason.
+	xl block-attach $GUEST "vdev=xvdb, $(printf '%s, ' script="$script" "$@")target=$target" \
+		>"$T/xl.log" 2>&1
+}
+
+xl_detach()
+{
+	xl block-detach $GUEST xvdb >"$T/xl.log" 2>&1 || xl_complains
+}
+
+xl_complains()
+{
+	sed 's/^/# /' "$T/xl.log"
+	return 1
+}
+
+# The guest: it says what each disk holds that comes, writes the same and a word
+# more to sector 8, and says when the disk goes.
+make_guest()
+{
+	root=$T/guest
+	mkdir -p "$root/bin" "$root/dev" "$root/proc" "$root/sys"
+	cp "$(command -v busybox)" "$root/bin/busybox"
+	cat >"$root/init" <<-'EOF'
+		#!/bin/busybox sh
+		/bin/busybox --install -s /bin
+		mount -t devtmpfs dev /dev
+		mount -t sysfs sys /sys
+		exec </dev/hvc0 >/dev/hvc0 2>&1
+		echo guest is up
+		while :; do
+			for disk in xvda xvdb; do
+				if [ ! -e "/sys/block/$disk" ]; then
+					[ ! -e "/$disk" ] || echo "$disk gone: $(cat "/$disk")"
+					rm -f "/$disk"
+				elif [ ! -e "/$disk" ] && [ -b "/dev/$disk" ]; then
+					name=$(dd if="/dev/$disk" bs=512 count=1 2>/dev/null | tr -d '\0')
+					echo "$name" >"/$disk"
+					if [ "$(cat "/sys/block/$disk/ro")" = 1 ]; then
+						echo "$disk may only read: $name"
+						continue
+					fi
+					echo "$name by guest" |
+						dd of="/dev/$disk" bs=512 seek=8 conv=sync,fsync 2>/dev/null
+					echo "$disk has: $name"
+				fi
+			done
+			sleep 0.1
+		done
+	EOF
+	chmod +x "$root/init"
+	(cd "$root" && find . | busybox cpio -o -H newc 2>/dev/null) >"$T/initrd"
+	cat >"$T/config" <<-EOF
+		name = "$GUEST"
+		type = "pv"
+		kernel = "$GUEST_KERNEL"
+		ramdisk = "$T/initrd"
+		extra = "console=hvc0 rdinit=/init quiet"
+		memory = 128
+		disk = [ "vdev=xvda, script=$script, target=$T/SYSTEM" ]
+	EOF
+}
+
+# Xen's scripts and ours, with a wrapper around some of the commands that they
+# run.  It sources $T/interfere, if that is there, before each one.
+make_scripts()
+{
+	mkdir "$T/scripts" "$T/wrap"
+	cp -p "$XEN_SCRIPTS"/* "$T/scripts" || return
+	cat >>"$T/scripts/hotplugpath.sh" <<-EOF
+		bindir=$T/wrap
+		echo \$\$ >$T/pid
+	EOF
+	cat >"$T/wrap/step" <<-EOF
+		#!/bin/sh
+		name=\${0##*/}
+		PATH=\${PATH#$T/wrap:}:/usr/sbin:/usr/bin:/sbin:/bin
+		T=$T
+		[ ! -e $T/interfere ] || . $T/interfere
+		exec "\$name" "\$@"
+	EOF
+	chmod +x "$T/wrap/step"
+	wrap xenstore-write
+	script=$T/scripts/block-diskseq
+}
+
+wrap()
+{
+	for command; do
+		ln -sf step "$T/wrap/$command"
+	done
+}
+
+# Give the device of image $1 to the image THIEF just before the script tells
+# blkback of it.
+steal_before_write()
+{
+	cat >"$T/interfere" <<-EOF
+		case "\$name \$*" in
+		xenstore-write*/physical-device\ *)
+			rm -f $T/interfere
+			loop=\$(losetup -n -O NAME -j $T/$1)
+			losetup -d "\$loop"
+			losetup "\$loop" $T/THIEF
+			;;
+		esac
+	EOF
+}
+
+# Kill the script before its step $2.  If that frees the device of image $1, give
+# it to the image THIEF, and only then go on with the step, as the orphan of a
+# killed script does.
+kill_at_step()
+{
+	echo 0 >"$T/steps"
+	cat >"$T/interfere" <<-EOF
+		read -r step <$T/steps
+		echo \$((step + 1)) >$T/steps
+		if [ \$((step + 1)) = $2 ]; then
+			rm -f $T/interfere
+			held=\$(losetup -n -O NAME -j $T/$1)
+			exec 3<&-
+			read -r pid <$T/pid
+			kill -9 "\$pid"
+			while [ -e "/proc/\$pid" ]; do
+				sleep 0.05
+			done
+			if [ -n "\$held" ] && losetup "\$held" $T/THIEF 2>/dev/null; then
+				echo "\$name" >>$T/stolen
+			fi
+		fi
+	EOF
+}
+
+drop_thief()
+{
+	for device in $(loops_of "$T/THIEF"); do
+		losetup -d "$device"
+	done
+}
+
+guest_reads_and_writes_its_disk()
+{
+	image SYSTEM
+	make_guest
+	xl create -q "$T/config" >"$T/xl.log" 2>&1 || xl_complains || return
+	wait_for "the guest's disk" guest_says "xvda has: SYSTEM" &&
+		[ "$(written_to SYSTEM)" = "SYSTEM by guest" ]
+}
+
+attached_disk_is_the_image()
+{
+	image HOTPLUG
+	xl_attach "$T/HOTPLUG" || xl_complains || return
+	uid=$(xenstore-read "$(backend)/physical-device-uid")
+	loop=$(loops_of "$T/HOTPLUG")
+	[ "$uid" = "$(cat "/sys/block/${loop#/dev/}/diskseq")" ] &&
+		[ "$(losetup -n -O AUTOCLEAR "$loop" | tr -d ' ')" = 1 ] ||
+		complain "uid $uid, $(losetup "$loop")" || return
+	wait_for "the disk in the guest" guest_says "xvdb has: HOTPLUG" &&
+		[ "$(written_to HOTPLUG)" = "HOTPLUG by guest" ]
+}
+
+detached_disk_leaves_nothing()
+{
+	xl_detach &&
+		no_loop_of "$T/HOTPLUG" && no_backend &&
+		wait_for "the end of the disk" guest_says "xvdb gone: HOTPLUG"
+}
+
+read_only_disk_cannot_be_written()
+{
+	image READONLY
+	xl_attach "$T/READONLY" access=ro || xl_complains || return
+	ro=$(losetup -n -O RO -j "$T/READONLY" | tr -d ' ')
+	wait_for "the disk in the guest" guest_says "xvdb may only read: READONLY"
+	said=$?
+	xl_detach && [ $said = 0 ] && [ "$ro" = 1 ]
+}
+
+block_device_is_used_as_it_is()
+{
+	image DEVICE
+	device=$(losetup -f --show "$T/DEVICE")
+	if xl_attach "$device"; then
+		wait_for "the disk in the guest" guest_says "xvdb has: DEVICE"
+		said=$?
+		xl_detach
+	else
+		xl_complains
+		said=1
+	fi
+	kept=$(loops_of "$T/DEVICE")
+	losetup -d "$device"
+	[ "$said" = 0 ] && [ "$kept" = "$device" ]
+}
+
+partition_is_named_with_its_number()
+{
+	truncate -s 64K "$T/TABLE"
+	printf PARTITION | dd of="$T/TABLE" bs=512 seek=16 conv=notrunc status=none
+	device=$(losetup -P -f --show "$T/TABLE")
+	addpart "$device" 3 16 64
+	uid=none
+	if xl_attach "${device}p3"; then
+		uid=$(xenstore-read "$(backend)/physical-device-uid")
+		wait_for "the disk in the guest" guest_says "xvdb has: PARTITION"
+		said=$?
+		xl_detach
+	else
+		xl_complains
+		said=1
+	fi
+	wanted=$(cat "/sys/block/${device#/dev/}/diskseq")-part3
+	losetup -d "$device"
+	[ "$said" = 0 ] && [ "$uid" = "$wanted" ]
+}
+
+# Guest 99 is there only in XenStore.
+disk_of_another_guest_is_refused()
+{
+	image SHARED
+	device=$(losetup -f --show "$T/SHARED")
+	other=/local/domain/0/backend/vbd/99/51712
+	xenstore-write /local/domain/99/vm /vm/other \
+		$other/physical-device "$(stat -L -c %t:%T "$device")" $other/mode w
+	! xl_attach "$T/SHARED" && grep -q "in use by guest 99" "$T/xl.log"
+	refused=$?
+	[ $refused = 0 ] || xl_detach
+	xenstore-rm /local/domain/99 /local/domain/0/backend/vbd/99
+	losetup -d "$device"
+	[ $refused = 0 ] && no_loop_of "$T/SHARED"
+}
+
+unaware_backend_is_refused()
+{
+	image UNAWARE
+	other=/local/domain/0/backend/vbd/99/51712
+	xenstore-write $other/params "$T/UNAWARE" $other/mode w \
+		$other/frontend-id 99 $other/state 2
+	XENBUS_PATH=$other XENBUS_TYPE=vbd XENBUS_BASE_PATH=backend "$script" add
+	status=$?
+	error=$(xenstore-read $other/hotplug-error)
+	xenstore-exists $other/physical-device
+	told=$?
+	xenstore-rm /local/domain/0/backend/vbd/99
+	ktap_print_msg "$error"
+	[ $status = 1 ] && [ $told = 1 ] && no_loop_of "$T/UNAWARE" || return
+	case $error in
+	*"does not understand physical-device-uid"*) ;;
+	*) return 1 ;;
+	esac
+}
+
+no_script()
+{
+	read -r pid <"$T/pid"
+	[ ! -e "/proc/$pid" ]
+}
+
+killed_script_leaves_nothing_and_serves_nothing_wrong()
+{
+	image KILLED
+	wrap expr flock logger losetup mkdir perl rm sleep stat \
+		xenstore-ls xenstore-read
+	step=$KILL_EVERY
+	: >"$T/stolen"
+	while kill_at_step KILLED "$step"; ! xl_attach "$T/KILLED"; do
+		wait_for "the end of the script" no_script &&
+			wait_for "the end of the loop device" no_loop_of "$T/KILLED" &&
+			wait_for "the end of the backend" no_backend ||
+			complain "killed before step $step" || return
+		[ ! -e "$T/interfere" ] ||
+			xl_complains || return
+		drop_thief
+		step=$((step + KILL_EVERY))
+	done
+	steps=$(cat "$T/steps")
+	rm -f "$T/interfere"
+	wait_for "the disk in the guest" guest_says "xvdb has: KILLED"
+	find "$T/wrap" -type l ! -name xenstore-write -delete
+	xl_detach
+	ktap_print_msg "killed before every step $KILL_EVERY of $steps; device taken over before: $(paste -sd' ' "$T/stolen")"
+	[ "$step" -gt "$steps" ] && [ -s "$T/stolen" ] && ! guest_says THIEF
+}
+
+# attach_with_thief NAME: the guest must say NAME.
+attach_with_thief()
+{
+	image "$1"
+	steal_before_write "$1"
+	xl_attach "$T/$1" || xl_complains || return
+	[ ! -e "$T/interfere" ] || complain "the thief did not come" || return
+	device=$(xenstore-read "$(backend)/physical-device")
+	wait_for "$1 in the guest" guest_says "xvdb has: $1" &&
+		[ "$(written_to "$1")" = "$1 by guest" ]
+}
+
+# On the same 7:0 each time, with a thief who wants it.
+each_image_is_read_in_all_cycles()
+{
+	same=
+	cycle=0
+	while [ $cycle -lt "$CYCLES" ]; do
+		cycle=$((cycle + 1))
+		attach_with_thief "CYCLE-$cycle" || return
+		[ "$device" = "${same:=$device}" ] ||
+			complain "$device in cycle $cycle, $same before" || return
+		xl_detach && no_loop_of "$T/CYCLE-$cycle" && no_backend ||
+			complain "left behind in cycle $cycle" || return
+		rm "$T/CYCLE-$cycle"
+	done
+	ktap_print_msg "$cycle cycles on $device"
+	! guest_says THIEF
+}
+
+stock_script_serves_the_wrong_disk()
+{
+	script=$T/scripts/block
+	steal_before_write STOCK
+	image STOCK
+	xl_attach "$T/STOCK" || xl_complains || return
+	wait_for "the wrong disk in the guest" guest_says "xvdb has: THIEF" &&
+		! guest_says "xvdb has: STOCK" &&
+		[ "$(written_to THIEF)" = "THIEF by guest" ]
+}
+
+# All but the first need the guest that the first one starts.
+TESTS="
+	guest_reads_and_writes_its_disk
+	attached_disk_is_the_image
+	detached_disk_leaves_nothing
+	read_only_disk_cannot_be_written
+	block_device_is_used_as_it_is
+	partition_is_named_with_its_number
+	disk_of_another_guest_is_refused
+	unaware_backend_is_refused
+	killed_script_leaves_nothing_and_serves_nothing_wrong
+	each_image_is_read_in_all_cycles
+	stock_script_serves_the_wrong_disk
+"
+
+[ $# = 0 ] || TESTS="guest_reads_and_writes_its_disk $*"
+
+ktap_print_header
+if [ ! -e /proc/xen/capabilities ] || ! grep -q control_d /proc/xen/capabilities; then
+	ktap_skip_all "not in a Xen dom0"
+	exit "$KSFT_SKIP"
+fi
+if [ ! -f "${GUEST_KERNEL-}" ]; then
+	ktap_skip_all "GUEST_KERNEL must name the kernel of a guest"
+	exit "$KSFT_SKIP"
+fi
+trap cleanup EXIT
+# shellcheck disable=SC2086 # a list
+ktap_set_plan "$(echo $TESTS | wc -w)"
+make_scripts || ktap_exit_fail_msg "no Xen hotplug scripts in $XEN_SCRIPTS"
+[ -e "$script" ] || ktap_exit_fail_msg "no block-diskseq in $XEN_SCRIPTS"
+image THIEF
+
+for t in $TESTS; do
+	start=$(date +%s)
+	ktap_test_result "$t" "$t"
+	ktap_print_msg "$(($(date +%s) - start)) s"
+done
+ktap_finished
