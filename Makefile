@@ -29,6 +29,9 @@ check:		## checkpatch, sparse, kernel-doc, shellcheck; graft equals series
 series:		## Write the patch series for the mailing lists to build/series/
 	@scripts/export
 
+bench:		## Measure what opening by number costs; results in build/bench/
+	@scripts/bench
+
 shell:		## An interactive shell inside the patched kernel (exit leaves it)
 	@scripts/run --tty --timeout 86400 -- sh
 
