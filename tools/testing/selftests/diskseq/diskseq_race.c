@@ -52,6 +52,7 @@ static const struct kind *const kinds[] = {
 	&scsi_remove_kind,
 	&scsi_medium_kind,
 	&nbd_kind,
+	&nbd_netlink_kind,
 	&md_kind,
 	&virtio_kind,
 	&cd_kind,

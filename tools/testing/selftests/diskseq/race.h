@@ -60,7 +60,8 @@ struct kind {
 extern const struct kind loop_attach_kind, loop_remove_kind, loop_change_kind,
 	dm_remove_kind, dm_deferred_kind, dm_rename_kind, part_blkpg_kind,
 	part_reread_kind, null_kind, zram_kind, scsi_remove_kind,
-	scsi_medium_kind, nbd_kind, md_kind, remount_kind, virtio_kind, cd_kind;
+	scsi_medium_kind, nbd_kind, nbd_netlink_kind, md_kind, remount_kind,
+	virtio_kind, cd_kind;
 
 /* A number below @limit, for reproducible choices. */
 uint64_t race_random(uint64_t *seed, uint64_t limit);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Network block devices, served by the race program itself. */
+/*
+ * Network block devices, served by the race program itself, and set up in both
+ * ways: by ioctls, and by netlink.
+ */
 #define _GNU_SOURCE
 #include <endian.h>
 #include <err.h>
@@ -15,6 +18,9 @@
 #include <sys/socket.h>
 #include <linux/fs.h>
 #include <linux/nbd.h>
+#include <linux/nbd-netlink.h>
+#include <netlink/genl/ctrl.h>
+#include <netlink/genl/genl.h>
 
 #include "diskseq_util.h"
 #include "race.h"
@@ -22,9 +28,9 @@
 #define MAX_DEVICES	8
 #define DEADLINE_S	30
 
-/* A connection: a thread that serves it, and one inside NBD_DO_IT. */
+/* A connection: a thread that serves it and, by ioctls, one inside NBD_DO_IT. */
 static struct connection {
-	int fd;			/* of the device */
+	int fd;			/* of the device, by ioctls */
 	int kernel, server;	/* ends of the socket */
 	int image;
 	pthread_t client_thread, server_thread;
@@ -94,14 +100,51 @@ static const char *nbd_setup(struct target *t)
 	return NULL;
 }
 
+/*
+ * Send one request about the device, and wait until it is carried out.  With a
+ * socket it connects the device, without it disconnects.
+ */
+static int nbd_request(const struct target *t, int sock)
+{
+	struct nl_sock *nl = nl_socket_alloc();
+	struct nl_msg *msg = nlmsg_alloc();
+	struct nlattr *list, *item;
+	int family, ret;
+
+	if (!nl || !msg || genl_connect(nl))
+		errx(1, "netlink");
+	family = genl_ctrl_resolve(nl, NBD_GENL_FAMILY_NAME);
+	if (family < 0)
+		errx(1, "netlink has no nbd: %s", nl_geterror(family));
+	genlmsg_put(msg, NL_AUTO_PORT, NL_AUTO_SEQ, family, 0, 0,
+		    sock < 0 ? NBD_CMD_DISCONNECT : NBD_CMD_CONNECT, 0);
+	nla_put_u32(msg, NBD_ATTR_INDEX, t->nr);
+	if (sock >= 0) {
+		nla_put_u64(msg, NBD_ATTR_SIZE_BYTES, IMAGE_SIZE);
+		list = nla_nest_start(msg, NBD_ATTR_SOCKETS);
+		item = nla_nest_start(msg, NBD_SOCK_ITEM);
+		nla_put_u32(msg, NBD_SOCK_FD, sock);
+		nla_nest_end(msg, item);
+		nla_nest_end(msg, list);
+	}
+	ret = nl_send_sync(nl, msg);	/* frees msg */
+	nl_socket_free(nl);
+	return ret;
+}
+
 static void disconnect(struct target *t)
 {
 	struct connection *c = &connections[t->nr];
 
-	if (ioctl(c->fd, NBD_DISCONNECT))
-		err(1, "NBD_DISCONNECT %s", t->node);
+	if (t->kind == &nbd_netlink_kind) {
+		if (nbd_request(t, -1))
+			errx(1, "NBD_CMD_DISCONNECT %s", t->node);
+	} else {
+		if (ioctl(c->fd, NBD_DISCONNECT))
+			err(1, "NBD_DISCONNECT %s", t->node);
+		pthread_join(c->client_thread, NULL);
+	}
 	pthread_join(c->server_thread, NULL);
-	pthread_join(c->client_thread, NULL);
 	close(c->kernel);
 	t->up = false;
 }
@@ -123,16 +166,32 @@ static int set_sock_step(struct target *t)
 	return -1;
 }
 
-static void wait_for_size(const struct connection *c, const char *node)
+/* The same by netlink. */
+static int connect_step(struct target *t)
+{
+	int ret = nbd_request(t, connections[t->nr].kernel);
+
+	errno = ret == -NLE_BUSY ? EBUSY : EPROTO;
+	return ret;
+}
+
+/* The device's number, when the size of the connected disk is there. */
+static uint64_t wait_for_size(const struct target *t)
 {
 	time_t end = time(NULL) + DEADLINE_S;
-	uint64_t size = 0;
+	uint64_t size = 0, number;
+	int fd = open(t->node, O_RDONLY | O_CLOEXEC);
 
-	while (!ioctl(c->fd, BLKGETSIZE64, &size) && !size) {
+	if (fd < 0)
+		err(1, "%s", t->node);
+	while (!ioctl(fd, BLKGETSIZE64, &size) && !size) {
 		if (time(NULL) >= end)
-			errx(1, "%s is still empty", node);
+			errx(1, "%s is still empty", t->node);
 		usleep(100);
 	}
+	number = diskseq_of(fd);
+	close(fd);
+	return number;
 }
 
 static uint64_t nbd_turn(struct target *t)
@@ -148,15 +207,22 @@ static uint64_t nbd_turn(struct target *t)
 	c->kernel = ends[0];
 	c->server = ends[1];
 	c->image = t->image[t->turn % 2];
-	race_persist(t, "NBD_SET_SOCK", set_sock_step);
-	if (ioctl(c->fd, NBD_SET_SIZE, (unsigned long)IMAGE_SIZE))
-		err(1, "NBD_SET_SIZE %s", t->node);
-	if (pthread_create(&c->server_thread, NULL, serve, c) ||
-	    pthread_create(&c->client_thread, NULL, run_client, c))
+	if (pthread_create(&c->server_thread, NULL, serve, c))
 		errx(1, "pthread_create");
-	wait_for_size(c, t->node);
+	if (t->kind == &nbd_netlink_kind) {
+		race_persist(t, "NBD_CMD_CONNECT", connect_step);
+	} else {
+		race_persist(t, "NBD_SET_SOCK", set_sock_step);
+		if (ioctl(c->fd, NBD_SET_SIZE, (unsigned long)IMAGE_SIZE))
+			err(1, "NBD_SET_SIZE %s", t->node);
+		if (pthread_create(&c->client_thread, NULL, run_client, c))
+			errx(1, "pthread_create");
+	}
+	number = wait_for_size(t);
+	/* Seen without the edit of nbd_start_device(), by netlink. */
+	if (number == t->number)
+		errx(1, "%s has the same number for another connection", t->node);
 	t->up = true;
-	number = diskseq_of(c->fd);
 	stamp_path(t->node, number, 0);
 	return number;
 }
@@ -172,6 +238,14 @@ static void nbd_teardown(struct target *t)
 const struct kind nbd_kind = {
 	.name		= "nbd",
 	.help		= "disconnected, also while it is open, and connected",
+	.setup		= nbd_setup,
+	.turn		= nbd_turn,
+	.teardown	= nbd_teardown,
+};
+
+const struct kind nbd_netlink_kind = {
+	.name		= "nbd-netlink",
+	.help		= "the same, by netlink in place of ioctls",
 	.setup		= nbd_setup,
 	.turn		= nbd_turn,
 	.teardown	= nbd_teardown,
