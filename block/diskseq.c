@@ -289,6 +289,22 @@ struct block_device *diskseq_get_no_open(u64 diskseq, u8 partno, dev_t dev)
 }
 
 /**
+ * bdev_get_no_open - get a reference on what a block special file means
+ * @dev: its device number
+ * @diskseq: number of the disk that it names, or 0 to go by @dev alone
+ * @partno: partition of disk @diskseq, or 0 for the whole disk
+ *
+ * Context: Process context, may sleep.
+ * Return: The block device, to be released with blkdev_put_no_open(), or %NULL.
+ */
+struct block_device *bdev_get_no_open(dev_t dev, u64 diskseq, u8 partno)
+{
+	if (diskseq)
+		return diskseq_get_no_open(diskseq, partno, dev);
+	return blkdev_get_no_open(dev);
+}
+
+/**
  * diskseq_next - walk all disks and partitions in the order of their numbers
  * @diskseq: number to start from; set to the number found
  * @partno: partition to start from; set to the partition found
@@ -508,4 +524,17 @@ int diskseq_format_name(char *name, u64 diskseq, u8 partno)
 				 partno);
 	return scnprintf(name, DISKSEQ_NAME_SIZE, "%llu", diskseq);
 }
-EXPORT_SYMBOL_GPL(diskseq_format_name);
+
+/**
+ * bdev_format_name - write the name that a block device has now
+ * @bdev: disk or partition
+ * @name: buffer of at least %DISKSEQ_NAME_SIZE bytes
+ *
+ * Context: Any context but interrupts.
+ */
+void bdev_format_name(const struct block_device *bdev, char *name)
+{
+	diskseq_format_name(name, disk_diskseq(bdev->bd_disk),
+			    bdev_partno(bdev));
+}
+EXPORT_SYMBOL_GPL(bdev_format_name);

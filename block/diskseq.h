@@ -19,12 +19,14 @@ void diskseq_advance(struct gendisk *disk, atomic64_t *counter);
 void diskseq_add(struct gendisk *disk);
 void diskseq_del(struct gendisk *disk);
 
-u64 disk_diskseq(const struct gendisk *disk);
 int bdev_check_diskseq(struct block_device *bdev, u64 diskseq);
 
 struct gendisk *diskseq_find(u64 diskseq);
+int diskseq_format_name(char *name, u64 diskseq, u8 partno);
+
 dev_t diskseq_devt(u64 diskseq, u8 partno);
 struct block_device *diskseq_get_no_open(u64 diskseq, u8 partno, dev_t dev);
+struct block_device *bdev_get_no_open(dev_t dev, u64 diskseq, u8 partno);
 bool diskseq_next(u64 *diskseq, u8 *partno);
 
 int blkdev_open_diskseq(struct inode *inode, struct file *filp, u64 diskseq,

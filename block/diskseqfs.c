@@ -305,7 +305,6 @@ static struct dentry *diskseqfs_lookup(struct inode *dir, struct dentry *dentry,
 	if (IS_ERR(inode))
 		return ERR_CAST(inode);
 
-	d_set_d_op(dentry, &diskseqfs_dentry_operations);
 	d_add(dentry, inode);
 	/* Retired before diskseqfs_prune() could see the dentry? */
 	if (!diskseqfs_inode_valid(inode))
@@ -411,6 +410,8 @@ static int diskseqfs_fill_super(struct super_block *sb, struct fs_context *fc)
 	 * but of its mode, as a node that root makes does.
 	 */
 	sb->s_iflags |= SB_I_NOEXEC;
+	/* A file system on top would open by device number. */
+	sb->s_stack_depth = FILESYSTEM_MAX_STACK_DEPTH;
 
 	inode = new_inode(sb);
 	if (!inode)
@@ -423,6 +424,8 @@ static int diskseqfs_fill_super(struct super_block *sb, struct fs_context *fc)
 	set_nlink(inode, 2);
 
 	sb->s_root = d_make_root(inode);
+	/* Not of the root, which is always there. */
+	sb->s_d_op = &diskseqfs_dentry_operations;
 	return sb->s_root ? 0 : -ENOMEM;
 }
 

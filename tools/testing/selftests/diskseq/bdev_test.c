@@ -480,6 +480,72 @@ TEST_F(bdev, kernel_look_up_never_leads_to_the_successor)
 	close(handle);
 }
 
+/* What is mounted from before a change of medium is not on the new one. */
+TEST_F(bdev, superblock_of_earlier_medium_is_not_shared)
+{
+	int other = image_create("OTHER", IMAGE_SIZE), fd;
+	char entry[64];
+
+	ASSERT_EQ(0, mkdir_exist_ok("/tmp/bdev_test"));
+	ASSERT_EQ(0, mkdir_exist_ok("/tmp/bdev_earlier"));
+	ASSERT_EQ(0, run("mkfs.ext4 -q -F -O ^has_journal /proc/%d/fd/%d",
+			 getpid(), self->image));
+	loop_detach(self->nr);
+	self->number = loop_attach(self->nr, self->image, LO_FLAGS_READ_ONLY);
+	path_by_number(self->entry, self->number, 0);
+
+	/* Both names are of the same disk, so they share. */
+	ASSERT_EQ(0, mount(self->node, "/tmp/bdev_earlier", "ext4", MS_RDONLY,
+			   NULL));
+	EXPECT_EQ(0, mount(self->entry, "/tmp/bdev_test", "ext4", MS_RDONLY,
+			   NULL));
+	umount("/tmp/bdev_test");
+
+	fd = open(self->node, O_RDONLY);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, ioctl(fd, LOOP_CHANGE_FD, other));
+	path_by_number(entry, diskseq_of(fd), 0);
+	EXPECT_EQ(0, open_errno(entry, O_RDONLY));
+	EXPECT_EQ(-1, mount(entry, "/tmp/bdev_test", "ext4", MS_RDONLY, NULL));
+	EXPECT_EQ(ENXIO, errno);
+	umount("/tmp/bdev_test");
+	EXPECT_EQ(0, umount("/tmp/bdev_earlier"));
+	close(fd);
+}
+
+/* What is asked about an entry is not answered about the disk's successor. */
+TEST_F(bdev, statx_of_lost_entry_does_not_describe_the_successor)
+{
+	int handle = open(self->entry, O_PATH);
+	struct statx stx;
+
+	ASSERT_LE(0, handle);
+	ASSERT_EQ(0, statx(handle, "", AT_EMPTY_PATH, STATX_DIOALIGN, &stx));
+	EXPECT_TRUE(stx.stx_mask & STATX_DIOALIGN);
+	replace_disk(self->nr);
+	ASSERT_EQ(0, statx(handle, "", AT_EMPTY_PATH, STATX_DIOALIGN, &stx));
+	EXPECT_FALSE(stx.stx_mask & STATX_DIOALIGN);
+	close(handle);
+}
+
+/* An overlay would open what has the device number. */
+TEST_F(bdev, cannot_be_the_layer_of_an_overlay)
+{
+	char options[128];
+
+	ASSERT_EQ(0, mkdir_exist_ok("/tmp/bdev_test"));
+	ASSERT_EQ(0, mkdir_exist_ok("/tmp/bdev_layer"));
+	ASSERT_EQ(0, mkdir_exist_ok("/tmp/bdev_layer_too"));
+	ASSERT_EQ(0, mount("overlay", "/tmp/bdev_test", "overlay", 0,
+			   "lowerdir=/tmp/bdev_layer:/tmp/bdev_layer_too"));
+	ASSERT_EQ(0, umount("/tmp/bdev_test"));
+
+	sprintf(options, "lowerdir=%s:/tmp/bdev_layer", diskseqfs_dir);
+	EXPECT_EQ(-1, mount("overlay", "/tmp/bdev_test", "overlay", 0, options));
+	EXPECT_EQ(EINVAL, errno);
+	umount("/tmp/bdev_test");
+}
+
 /* A descriptor that is passed on is the same device for who receives it. */
 TEST_F(bdev, descriptor_survives_scm_rights)
 {
