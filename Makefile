@@ -13,8 +13,14 @@ help:		## List the targets
 demo:		## See the wrong disk opened by its path, and refused by its number
 	@scripts/demo
 
+demo-xen:	## See a guest of Xen get the wrong disk, and with our script the right one
+	@scripts/demo-xen
+
 test:		## Run all tests; ends with "N passed, N failed, N skipped"
 	@scripts/test
+
+test-debug:	## The tests on kernels with KASAN, lockdep, kmemleak, KCSAN and more
+	@scripts/test uml-debug race-debug race-kcsan xen-debug
 
 soak:		## The race suite for long: OPENS=10000000 opens, CPUS=4 processors
 	@scripts/race --opens $(or $(OPENS),10000000) --cpus $(or $(CPUS),4) \
