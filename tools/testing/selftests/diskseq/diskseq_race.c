@@ -428,13 +428,13 @@ static bool is_refusal(const struct attempt *a, enum opener how)
 	case ENXIO:
 		return true;
 	case ENOMEDIUM:
-		return racing == &cd_kind;
+		return racing == &cd_kind || racing == &scsi_medium_kind;
 	case ENODEV:	/* md_open() of an array that is going away */
 		return racing == &md_kind || how == BY_MOUNT;
 	case ESTALE:	/* not looked up again, as a name would be */
 		return how == BY_REOPEN;
-	case EBUSY:	/* claimed by who is setting it up */
-		return how == BY_MOUNT;
+	case EBUSY:	/* claimed, frozen or removed by who is setting it up */
+		return how == BY_MOUNT || racing == &zram_kind;
 	default:
 		return false;
 	}
@@ -474,7 +474,7 @@ static enum result judge(const struct attempt *a, enum opener how)
 	ssize_t len;
 
 	if (a->fd < 0 && is_refusal(a, how)) {
-		if (!racing->stays)
+		if (!racing->stays || a->error == EBUSY)
 			return REFUSED;
 		show_mismatch(a, "refused", 0);
 		return MISMATCH;
@@ -631,13 +631,14 @@ static void race(void)
 		pthread_join(replacers[i], NULL);
 }
 
-static void report(const struct kind *kind)
+static void report(const struct kind *kind, time_t took)
 {
 	unsigned long all[NR_RESULTS] = { 0 }, turns = 0;
 	bool good;
 
 	for (unsigned int i = 0; i < nr_targets; i++)
 		turns += targets[i].turn;
+	ksft_print_msg("%s: %ld s\n", kind->name, (long)took);
 	for (int how = 0; how < NR_OPENERS; how++) {
 		if (!(openers_of(kind) & 1 << how))
 			continue;
@@ -662,6 +663,7 @@ static void race_kind(const struct kind *kind)
 {
 	const char *missing = NULL;
 	unsigned int i;
+	time_t start;
 
 	if (!openers_of(kind)) {
 		ksft_test_result_skip("%s: cannot be opened by these means\n",
@@ -681,8 +683,9 @@ static void race_kind(const struct kind *kind)
 	if (missing) {
 		ksft_test_result_skip("%s: %s\n", kind->name, missing);
 	} else {
+		start = time(NULL);
 		race();
-		report(kind);
+		report(kind, time(NULL) - start);
 		for (i = 0; i < nr_targets; i++)
 			kind->teardown(&targets[i]);
 	}

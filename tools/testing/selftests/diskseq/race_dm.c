@@ -45,7 +45,11 @@ static void dm(struct request *r, unsigned long command, const char *what)
 		err(1, "%s %s", what, r->dm.name);
 }
 
-static void load_and_resume(const struct target *t)
+/*
+ * To exchange the table of a device that is mounted its file system is frozen,
+ * which fails if it is just being unmounted (EINVAL of fs_bdev_freeze()).
+ */
+static int load_and_resume_step(struct target *t)
 {
 	struct request r;
 
@@ -57,7 +61,11 @@ static void load_and_resume(const struct target *t)
 		 loop_path(t->image[1]));
 	dm(&r, DM_TABLE_LOAD, "DM_TABLE_LOAD");
 	prepare(&r, t, "");
-	dm(&r, DM_DEV_SUSPEND, "resume");
+	if (!ioctl(control_fd, DM_DEV_SUSPEND, &r))
+		return 0;
+	if (errno == EINVAL)
+		errno = EBUSY;
+	return -1;
 }
 
 static const char *dm_setup(struct target *t)
@@ -99,7 +107,7 @@ static uint64_t create(struct target *t)
 	uint64_t number;
 
 	race_persist(t, "DM_DEV_CREATE", create_step);
-	load_and_resume(t);
+	race_persist(t, "resume", load_and_resume_step);
 	t->up = true;
 	number = diskseq_of_path(t->node);
 	stamp_path(t->node, number, 0);
@@ -187,7 +195,7 @@ static uint64_t dm_rename_turn(struct target *t)
 		return create(t);
 	rename_device(t, "", "-renamed");
 	rename_device(t, "-renamed", "");
-	load_and_resume(t);
+	race_persist(t, "resume", load_and_resume_step);
 	return t->number;
 }
 

@@ -149,12 +149,24 @@ static void disconnect(struct target *t)
 	t->up = false;
 }
 
+static bool is_connected(const struct target *t)
+{
+	char pid[64];
+
+	snprintf(pid, sizeof(pid), "/sys/block/nbd%u/pid", t->nr);
+	return !access(pid, F_OK);
+}
+
 /* Busy until the last user of the previous connection has closed the device. */
 static int set_sock_step(struct target *t)
 {
 	struct connection *c = &connections[t->nr];
 	int error;
 
+	if (is_connected(t)) {
+		errno = EBUSY;
+		return -1;
+	}
 	c->fd = open(t->node, O_RDWR | O_CLOEXEC);
 	if (c->fd < 0)
 		err(1, "%s", t->node);
@@ -175,23 +187,30 @@ static int connect_step(struct target *t)
 	return ret;
 }
 
-/* The device's number, when the size of the connected disk is there. */
-static uint64_t wait_for_size(const struct target *t)
+/*
+ * The device's number, when it is connected and its size is there.  A size alone
+ * can be that of the connection before.
+ */
+static uint64_t wait_until_connected(const struct target *t)
 {
 	time_t end = time(NULL) + DEADLINE_S;
-	uint64_t size = 0, number;
-	int fd = open(t->node, O_RDONLY | O_CLOEXEC);
+	uint64_t size, number;
+	int fd;
 
-	if (fd < 0)
-		err(1, "%s", t->node);
-	while (!ioctl(fd, BLKGETSIZE64, &size) && !size) {
+	for (;;) {
+		if (is_connected(t)) {
+			fd = open(t->node, O_RDONLY | O_CLOEXEC);
+			if (fd < 0 || ioctl(fd, BLKGETSIZE64, &size))
+				err(1, "%s", t->node);
+			number = diskseq_of(fd);
+			close(fd);
+			if (size)
+				return number;
+		}
 		if (time(NULL) >= end)
-			errx(1, "%s is still empty", t->node);
+			errx(1, "%s is not connected", t->node);
 		usleep(100);
 	}
-	number = diskseq_of(fd);
-	close(fd);
-	return number;
 }
 
 static uint64_t nbd_turn(struct target *t)
@@ -218,7 +237,7 @@ static uint64_t nbd_turn(struct target *t)
 		if (pthread_create(&c->client_thread, NULL, run_client, c))
 			errx(1, "pthread_create");
 	}
-	number = wait_for_size(t);
+	number = wait_until_connected(t);
 	/* Seen without the edit of nbd_start_device(), by netlink. */
 	if (number == t->number)
 		errx(1, "%s has the same number for another connection", t->node);

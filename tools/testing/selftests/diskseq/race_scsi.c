@@ -45,6 +45,7 @@ static void wait_for_disk(struct target *t)
 	struct dirent *entry;
 	char path[64];
 	DIR *dir;
+	int fd;
 
 	snprintf(path, sizeof(path), "/sys/bus/scsi/devices/%u:0:0:0/block",
 		 t->nr);
@@ -56,8 +57,12 @@ static void wait_for_disk(struct target *t)
 			snprintf(t->node, sizeof(t->node), "/dev/%.16s",
 				 entry->d_name);
 			closedir(dir);
-			if (!access(t->node, F_OK))
+			/* The node comes before it can be opened. */
+			fd = open(t->node, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+			if (fd >= 0) {
+				close(fd);
 				return;
+			}
 			dir = NULL;
 			break;
 		}

@@ -7,6 +7,7 @@
 #
 # DISKSEQ_RACE_OPENS	opens to try by number (default 100000; a tenth of it on
 #			a single processor, where little can happen)
+# DISKSEQ_RACE_SECONDS	at most so long for each kind of disk (default 10)
 # DISKSEQ_RACE_SEED	for the random choices (default 1)
 
 dir=$(dirname "$(readlink -f "$0")")
@@ -14,6 +15,7 @@ dir=$(dirname "$(readlink -f "$0")")
 . "$dir/../kselftest/ktap_helpers.sh"
 
 opens=${DISKSEQ_RACE_OPENS:-100000}
+seconds=${DISKSEQ_RACE_SECONDS:-10}
 [ "$(nproc)" -gt 1 ] || opens=$((opens / 10))
 # The drivers that every kernel of these tests has; scripts/race has more.
 kinds=loop-attach,loop-remove,loop-change,dm-remove,dm-deferred,dm-rename
@@ -35,10 +37,12 @@ race()
 
 ktap_print_header
 ktap_set_plan 4
-race number_gives_the_disk_or_nothing --kinds "$kinds" --opens "$opens"
+race number_gives_the_disk_or_nothing --kinds "$kinds" --opens "$opens" \
+	--seconds "$seconds"
 race number_under_change_in_driver --stalled 50
+# A mount of the wrong disk would keep the next one from being attached.
 race node_gives_other_disks --via path --kinds loop-attach,loop-remove \
-	--opens 4000 --expect-mismatches
+	--openers uring,open,reopen --opens 4000 --expect-mismatches
 race link_gives_other_disks --via symlink --kinds loop-attach,loop-remove \
-	--opens 4000 --expect-mismatches
+	--openers uring,open,reopen --opens 4000 --expect-mismatches
 ktap_finished
