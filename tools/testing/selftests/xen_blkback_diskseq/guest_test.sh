@@ -139,23 +139,27 @@ make_guest()
 		mount -t sysfs sys /sys
 		exec </dev/hvc0 >/dev/hvc0 2>&1
 		echo guest is up
+		look_at()
+		{
+			if [ ! -e "/sys/block/$1" ]; then
+				[ ! -e "/$1" ] || echo "$1 gone: $(cat "/$1")"
+				rm -f "/$1"
+				return
+			fi
+			[ ! -e "/$1" ] && [ -b "/dev/$1" ] || return
+			name=$(dd if="/dev/$1" bs=512 count=1 | tr -d '\0')
+			echo "$name" >"/$1"
+			if [ "$(cat "/sys/block/$1/ro")" = 1 ]; then
+				echo "$1 may only read: $name"
+				return
+			fi
+			echo "$name by guest" |
+				dd of="/dev/$1" bs=512 seek=8 conv=sync,fsync
+			echo "$1 has: $name"
+		}
 		while :; do
-			for disk in xvda xvdb; do
-				if [ ! -e "/sys/block/$disk" ]; then
-					[ ! -e "/$disk" ] || echo "$disk gone: $(cat "/$disk")"
-					rm -f "/$disk"
-				elif [ ! -e "/$disk" ] && [ -b "/dev/$disk" ]; then
-					name=$(dd if="/dev/$disk" bs=512 count=1 2>/dev/null | tr -d '\0')
-					echo "$name" >"/$disk"
-					if [ "$(cat "/sys/block/$disk/ro")" = 1 ]; then
-						echo "$disk may only read: $name"
-						continue
-					fi
-					echo "$name by guest" |
-						dd of="/dev/$disk" bs=512 seek=8 conv=sync,fsync 2>/dev/null
-					echo "$disk has: $name"
-				fi
-			done
+			look_at xvda 2>/dev/null
+			look_at xvdb 2>/dev/null
 			sleep 0.1
 		done
 	EOF
@@ -391,7 +395,8 @@ killed_script_leaves_nothing_and_serves_nothing_wrong()
 	wait_for "the disk in the guest" guest_says "xvdb has: KILLED"
 	find "$T/wrap" -type l ! -name xenstore-write -delete
 	xl_detach
-	ktap_print_msg "killed before every step $KILL_EVERY of $steps; device taken over before: $(paste -sd' ' "$T/stolen")"
+	ktap_print_msg "killed before every step $KILL_EVERY of $steps"
+	ktap_print_msg "device taken over before: $(paste -sd' ' "$T/stolen")"
 	[ "$step" -gt "$steps" ] && [ -s "$T/stolen" ] && ! guest_says THIEF
 }
 

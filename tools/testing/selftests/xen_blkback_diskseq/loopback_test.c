@@ -348,6 +348,7 @@ TEST_F(loop, partition_is_opened_as_partition)
 TEST_F(loop, recreated_dm_device_is_not_opened)
 {
 	struct names old, now;
+	unsigned int maj, min;
 
 	ASSERT_EQ(0, run("dmsetup create diskseq-xen --table '0 8 linear %s 0'",
 			 loop_path(self->nr)));
@@ -361,9 +362,9 @@ TEST_F(loop, recreated_dm_device_is_not_opened)
 	vbd_destroy();
 
 	ASSERT_EQ(0, run("dmsetup remove --retry diskseq-xen"));
-	ASSERT_EQ(0, run("dmsetup create diskseq-xen -j $((0x%.*s)) -m $((0x%s)) --table '0 8 error'",
-			 (int)strcspn(old.device, ":"), old.device,
-			 strchr(old.device, ':') + 1));
+	ASSERT_EQ(2, sscanf(old.device, "%x:%x", &maj, &min));
+	ASSERT_EQ(0, run("dmsetup create diskseq-xen -j %u -m %u --table '0 8 error'",
+			 maj, min));
 	now = names_of(diskseq_of_path("/dev/mapper/diskseq-xen"),
 		       "/dev/mapper/diskseq-xen");
 	EXPECT_STREQ(old.device, now.device);
@@ -408,8 +409,8 @@ static const struct {
 	BAD("a", EINVAL),
 	BAD("1,", EINVAL),
 	BAD("1\0", EINVAL),
-	BAD("1\0" "2", EINVAL),
-	BAD("\0" "1", EINVAL),
+	BAD("1\0002", EINVAL),
+	BAD("\0001", EINVAL),
 	BAD("1-", EINVAL),
 	BAD("1-part", EINVAL),
 	BAD("1-part0", EINVAL),
