@@ -362,7 +362,8 @@ TEST_F(loop, recreated_dm_device_is_not_opened)
 	vbd_destroy();
 
 	ASSERT_EQ(0, run("dmsetup remove --retry diskseq-xen"));
-	ASSERT_EQ(2, sscanf(old.device, "%x:%x", &maj, &min));
+	maj = strtoul(old.device, NULL, 16);
+	min = strtoul(strchr(old.device, ':') + 1, NULL, 16);
 	ASSERT_EQ(0, run("dmsetup create diskseq-xen -j %u -m %u --table '0 8 error'",
 			 maj, min));
 	now = names_of(diskseq_of_path("/dev/mapper/diskseq-xen"),
