@@ -7,6 +7,7 @@
  */
 #include <kunit/test.h>
 #include <linux/blkdev.h>
+#include <linux/delay.h>
 #include <linux/file.h>
 #include <linux/jiffies.h>
 #include <linux/kthread.h>
@@ -207,6 +208,8 @@ struct test_disk {
 	/* What ->open() shall do */
 	bool open_renumbers;
 	int open_err;
+	/* What ->check_events() shall report, once */
+	atomic_t medium_changed;
 	/* What it saw; disk->open_mutex protects these */
 	int opens;
 	int releases;
@@ -239,6 +242,14 @@ static void test_disk_release(struct gendisk *disk)
 	td->releases++;
 }
 
+static unsigned int test_disk_check_events(struct gendisk *disk,
+					   unsigned int clearing)
+{
+	struct test_disk *td = disk->private_data;
+
+	return atomic_xchg(&td->medium_changed, 0) ? DISK_EVENT_MEDIA_CHANGE : 0;
+}
+
 static void test_disk_submit_bio(struct bio *bio)
 {
 	if (bio_op(bio) == REQ_OP_READ)
@@ -249,6 +260,7 @@ static void test_disk_submit_bio(struct bio *bio)
 static const struct block_device_operations test_disk_fops = {
 	.open		= test_disk_open,
 	.release	= test_disk_release,
+	.check_events	= test_disk_check_events,
 	.submit_bio	= test_disk_submit_bio,
 };
 
@@ -349,6 +361,40 @@ static void new_number_takes_the_place_of_the_old(struct kunit *test)
 	KUNIT_EXPECT_GT(test, new, old);
 	KUNIT_EXPECT_PTR_EQ(test, find(old), NULL);
 	KUNIT_EXPECT_PTR_EQ(test, find(new), td->disk);
+}
+
+/* The number that a disk has after another medium was found in it. */
+static u64 change_medium(struct test_disk *td)
+{
+	unsigned long end = jiffies + 5 * HZ;
+	u64 old = disk_diskseq(td->disk);
+
+	atomic_set(&td->medium_changed, 1);
+	/* Have the driver asked now, and nothing cleared */
+	disk_flush_events(td->disk, 0);
+	while (disk_diskseq(td->disk) == old && time_before(jiffies, end))
+		msleep(20);
+	return disk_diskseq(td->disk);
+}
+
+/*
+ * Seen failing on a kernel where disk_check_events() does not number what it
+ * masks as pending, which it is until the disk is opened.
+ */
+static void each_medium_has_a_number_also_unopened(struct kunit *test)
+{
+	struct test_disk *td = alloc_test_disk(test);
+	u64 first, second, third;
+
+	td->disk->events = DISK_EVENT_MEDIA_CHANGE;
+	add_test_disk(test, td);
+	first = disk_diskseq(td->disk);
+	second = change_medium(td);
+	KUNIT_EXPECT_GT(test, second, first);
+	third = change_medium(td);
+	KUNIT_EXPECT_GT(test, third, second);
+	KUNIT_EXPECT_PTR_EQ(test, find(second), NULL);
+	KUNIT_EXPECT_PTR_EQ(test, find(third), td->disk);
 }
 
 static void new_number_does_not_add_a_disk(struct kunit *test)
@@ -642,6 +688,7 @@ static struct kunit_case diskseq_index_cases[] = {
 	KUNIT_CASE(disk_is_found_before_its_event_until_removal),
 	KUNIT_CASE(number_0_and_numbers_not_given_find_nothing),
 	KUNIT_CASE(new_number_takes_the_place_of_the_old),
+	KUNIT_CASE(each_medium_has_a_number_also_unopened),
 	KUNIT_CASE(new_number_does_not_add_a_disk),
 	KUNIT_CASE(hidden_disk_is_never_found),
 	KUNIT_CASE(device_number_is_that_of_disk_and_partition),

@@ -9,18 +9,12 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-#include <sys/ioctl.h>
-#include <scsi/scsi_ioctl.h>
-#include <scsi/sg.h>
 
 #include "diskseq_util.h"
 #include "race.h"
 
 #define DRIVER		"/sys/bus/pseudo/drivers/scsi_debug/"
 #define DEADLINE_S	30
-#ifndef SG_SCSI_RESET_NO_ESCALATE
-#define SG_SCSI_RESET_NO_ESCALATE	0x100
-#endif
 
 static int newest_host(void)
 {
@@ -141,26 +135,30 @@ static const char *scsi_medium_setup(struct target *t)
 	return scsi_setup(t, "1");
 }
 
-/* After a reset, the next who opens it finds that the medium may be another. */
+/*
+ * After a unit attention, such as for another capacity, the next who opens a
+ * removable disk finds that the medium may be another.
+ */
 static uint64_t scsi_medium_turn(struct target *t)
 {
-	int op = SG_SCSI_RESET_DEVICE | SG_SCSI_RESET_NO_ESCALATE;
-	int fd;
-
-	if (t->up) {
-		fd = open(t->node, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-		if (fd < 0 || ioctl(fd, SG_SCSI_RESET, &op))
-			err(1, "SG_SCSI_RESET %s", t->node);
-		close(fd);
-	}
+	if (t->up && race_write(DRIVER "virtual_gb", t->turn % 2 ? "1" : "2"))
+		err(1, DRIVER "virtual_gb");
 	return stamp_next(t);
+}
+
+static void scsi_medium_teardown(struct target *t)
+{
+	if (race_write(DRIVER "virtual_gb", "0"))
+		err(1, DRIVER "virtual_gb");
+	scsi_teardown(t);
 }
 
 const struct kind scsi_medium_kind = {
 	.name		= "scsi-medium",
 	.help		= "a medium change that open() itself finds",
 	.lazy		= true,
+	.single		= true,		/* all have the same capacity */
 	.setup		= scsi_medium_setup,
 	.turn		= scsi_medium_turn,
-	.teardown	= scsi_teardown,
+	.teardown	= scsi_medium_teardown,
 };
