@@ -121,6 +121,18 @@ static int find_disk_step(struct target *t)
 	return ret;
 }
 
+/* The node comes before it can be opened. */
+static int open_step(struct target *t)
+{
+	int fd = open(t->node, O_RDONLY | O_CLOEXEC);
+
+	if (fd >= 0)
+		return close(fd);
+	if (errno == ENXIO || errno == ENOENT)
+		errno = EBUSY;
+	return -1;
+}
+
 static int disk_is_gone_step(struct target *t)
 {
 	if (!find_disk_step(t)) {
@@ -167,6 +179,7 @@ static uint64_t virtio_turn(struct target *t)
 	virtio_teardown(t);
 	race_persist(t, "plug", plug_step);
 	race_persist(t, "disk", find_disk_step);
+	race_persist(t, "open", open_step);
 	t->up = true;
 	number = diskseq_of_path(t->node);
 	stamp_path(t->node, number, 0);
