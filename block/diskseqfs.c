@@ -124,13 +124,14 @@ static int diskseqfs_enlist(struct diskseqfs_inode *di)
 {
 	struct gendisk *disk;
 
-	guard(spinlock)(&diskseqfs_lock);
-	guard(rcu)();
+	spin_lock(&diskseqfs_lock);
+	rcu_read_lock();
 	disk = diskseq_find(di->diskseq);
-	if (!disk)
-		return -ENOENT;
-	hlist_add_head(&di->node, &disk->diskseqfs_inodes);
-	return 0;
+	if (disk)
+		hlist_add_head(&di->node, &disk->diskseqfs_inodes);
+	rcu_read_unlock();
+	spin_unlock(&diskseqfs_lock);
+	return disk ? 0 : -ENOENT;
 }
 
 static bool diskseqfs_inode_valid(const struct inode *inode)
