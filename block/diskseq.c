@@ -199,7 +199,9 @@ int bdev_check_diskseq(struct block_device *bdev, u64 diskseq)
 
 	if (!diskseq)
 		return 0;
-	if (!disk_live(disk) || disk_diskseq(disk) != diskseq ||
+	if (!disk_live(disk) || disk_diskseq(disk) != diskseq)
+		return -ESTALE;
+	if (bdev_is_partition(bdev) &&
 	    xa_load(&disk->part_tbl, bdev_partno(bdev)) != bdev)
 		return -ESTALE;
 	return 0;
