@@ -238,10 +238,13 @@ static uint64_t nbd_turn(struct target *t)
 			errx(1, "pthread_create");
 	}
 	number = wait_until_connected(t);
-	/* Seen without the edit of nbd_start_device(), by netlink. */
-	if (number == t->number)
-		errx(1, "%s has the same number for another connection", t->node);
 	t->up = true;
+	/* Seen without the edit of nbd_start_device(), by netlink. */
+	if (number == t->number) {
+		/* Lest others wait for a server that has gone. */
+		disconnect(t);
+		errx(1, "%s has the same number for another connection", t->node);
+	}
 	stamp_path(t->node, number, 0);
 	return number;
 }
