@@ -180,6 +180,23 @@ u64 disk_diskseq(const struct gendisk *disk)
 }
 
 /**
+ * bdev_diskseq - read the number of the medium that a block device is part of
+ * @bdev: disk or partition, which is kept open
+ *
+ * A partition keeps the extent that it was added with, for as long as it is
+ * open, also when its disk has another medium and another number by then.
+ *
+ * Context: Any context but interrupts.
+ * Return: The number that the disk had when the partition was added, or for a
+ *	   whole disk the number that it has.
+ */
+u64 bdev_diskseq(const struct block_device *bdev)
+{
+	return bdev_partno(bdev) ? bdev->bd_diskseq :
+				   disk_diskseq(bdev->bd_disk);
+}
+
+/**
  * bdev_check_diskseq - check that a block device still is what was asked for
  * @bdev: block device that is being opened
  * @diskseq: number that @bdev was looked up by, or 0 if by something else
@@ -205,6 +222,29 @@ int bdev_check_diskseq(struct block_device *bdev, u64 diskseq)
 	    xa_load(&disk->part_tbl, bdev_partno(bdev)) != bdev)
 		return -ESTALE;
 	return 0;
+}
+
+/**
+ * bdev_check_opened - check what bdev_open() has opened
+ * @bdev: block device that the driver has just opened
+ * @diskseq: number that @bdev was looked up by, or 0 if by something else
+ *
+ * Beside what bdev_check_diskseq() checks, a partition must be one of this
+ * medium.  One of the medium before it stays for as long as it, or another one,
+ * is open, since the table cannot be read again then.  Not checked before the
+ * open, which is what has the table read.
+ *
+ * Context: As of bdev_check_diskseq().
+ * Return: As of bdev_check_diskseq(), or -ENXIO for such a partition.
+ */
+int bdev_check_opened(struct block_device *bdev, u64 diskseq)
+{
+	int ret = bdev_check_diskseq(bdev, diskseq);
+
+	if (!ret && diskseq && bdev_is_partition(bdev) &&
+	    bdev->bd_diskseq != diskseq)
+		ret = -ENXIO;
+	return ret;
 }
 
 /**
@@ -351,54 +391,51 @@ bool diskseq_next(u64 *diskseq, u8 *partno)
 	return disk;
 }
 
-static struct file *diskseq_open(u64 diskseq, u8 partno, dev_t dev,
-				 blk_mode_t mode, void *holder,
-				 const struct blk_holder_ops *hops)
-{
-	struct block_device *bdev;
-	struct file *file;
-	int err;
-
-	bdev = diskseq_get_no_open(diskseq, partno, dev);
-	if (!bdev)
-		return ERR_PTR(-ENXIO);
-
-	err = bdev_permission(bdev_devt(bdev), mode, holder);
-	if (err) {
-		blkdev_put_no_open(bdev);
-		return ERR_PTR(err);
-	}
-
-	file = bdev_file_open(bdev, diskseq, mode, holder, hops);
-	return file == ERR_PTR(-ESTALE) ? ERR_PTR(-ENXIO) : file;
-}
-
 /**
  * blkdev_get_by_diskseq - open a block device by its sequence number
  * @diskseq: number of the disk
  * @partno: partition, or 0 for the whole disk
+ * @dev: device number that it must have as well, or 0 for any
  * @mode: open mode (BLK_OPEN_*)
  * @holder: exclusive holder identifier, or %NULL
  * @hops: holder operations
  *
  * The sibling of bdev_file_open_by_dev() for callers that know which disk they
  * mean.  When it returns a file, the number of its disk was @diskseq at a
- * moment after the driver had opened it, and no other disk was opened on the
- * way.  The number can change later, if the medium does.
+ * moment after the driver had opened it, and no disk was opened on the way whose
+ * number was another one by the time of the open.  The number can change later,
+ * if the medium does.
  *
  * diskseq_parse_name() turns the name of a disk into the first two arguments.
  *
  * Context: Process context, may sleep.  Takes disk->open_mutex.
  * Return: The file, to be released with bdev_fput() or fput(); -ENXIO if no
- *	   disk or partition has that number (any more), -EPERM if the device
- *	   cgroup of the caller forbids the open, -EBUSY if another holder has
- *	   it, or what the driver returns.
+ *	   disk or partition has that number (any more), or not @dev; -EPERM if
+ *	   the device cgroup of the caller forbids the open, -EBUSY if another
+ *	   holder has it, or what the driver returns.
  */
-struct file *blkdev_get_by_diskseq(u64 diskseq, u8 partno, blk_mode_t mode,
-				   void *holder,
+struct file *blkdev_get_by_diskseq(u64 diskseq, u8 partno, dev_t dev,
+				   blk_mode_t mode, void *holder,
 				   const struct blk_holder_ops *hops)
 {
-	return diskseq_open(diskseq, partno, 0, mode, holder, hops);
+	struct block_device *bdev;
+	struct file *file;
+	int tries = 2, err;
+
+	/* Again, as a path walk: the open may have had the partitions read. */
+	do {
+		bdev = diskseq_get_no_open(diskseq, partno, dev);
+		if (!bdev)
+			return ERR_PTR(-ENXIO);
+
+		err = bdev_permission(bdev_devt(bdev), mode, holder);
+		if (err) {
+			blkdev_put_no_open(bdev);
+			return ERR_PTR(err);
+		}
+		file = bdev_file_open(bdev, diskseq, mode, holder, hops);
+	} while (file == ERR_PTR(-ESTALE) && --tries);
+	return file == ERR_PTR(-ESTALE) ? ERR_PTR(-ENXIO) : file;
 }
 EXPORT_SYMBOL_GPL(blkdev_get_by_diskseq);
 
@@ -421,8 +458,8 @@ struct file *bdev_file_open_by_name(const struct bdev_name *name,
 {
 	if (!name->diskseq)
 		return bdev_file_open_by_dev(name->dev, mode, holder, hops);
-	return diskseq_open(name->diskseq, name->partno, name->dev, mode,
-			    holder, hops);
+	return blkdev_get_by_diskseq(name->diskseq, name->partno, name->dev,
+				     mode, holder, hops);
 }
 EXPORT_SYMBOL_GPL(bdev_file_open_by_name);
 
@@ -438,6 +475,7 @@ bool bdev_has_name(struct block_device *bdev, const struct bdev_name *name)
 {
 	return !name->diskseq ||
 	       (disk_diskseq(bdev->bd_disk) == name->diskseq &&
+		bdev_diskseq(bdev) == name->diskseq &&
 		bdev_partno(bdev) == name->partno);
 }
 EXPORT_SYMBOL_GPL(bdev_has_name);
@@ -536,7 +574,6 @@ int diskseq_format_name(char *name, u64 diskseq, u8 partno)
  */
 void bdev_format_name(const struct block_device *bdev, char *name)
 {
-	diskseq_format_name(name, disk_diskseq(bdev->bd_disk),
-			    bdev_partno(bdev));
+	diskseq_format_name(name, bdev_diskseq(bdev), bdev_partno(bdev));
 }
 EXPORT_SYMBOL_GPL(bdev_format_name);

@@ -20,6 +20,7 @@ void diskseq_add(struct gendisk *disk);
 void diskseq_del(struct gendisk *disk);
 
 int bdev_check_diskseq(struct block_device *bdev, u64 diskseq);
+int bdev_check_opened(struct block_device *bdev, u64 diskseq);
 
 struct gendisk *diskseq_find(u64 diskseq);
 int diskseq_format_name(char *name, u64 diskseq, u8 partno);

@@ -205,8 +205,11 @@ static struct kunit_suite diskseq_name_suite = {
 struct test_disk {
 	struct gendisk *disk;
 	bool live;
+	/* Does it have a partition table, of partition 2? */
+	bool has_table;
 	/* What ->open() shall do */
 	bool open_renumbers;
+	bool open_rescans;	/* once */
 	int open_err;
 	/* What ->check_events() shall report, once */
 	atomic_t medium_changed;
@@ -228,6 +231,9 @@ static int test_disk_open(struct gendisk *disk, blk_mode_t mode)
 
 	if (td->open_renumbers)
 		inc_diskseq(disk);
+	if (td->open_rescans)
+		set_bit(GD_NEED_PART_SCAN, &disk->state);
+	td->open_rescans = false;
 	if (td->open_err)
 		return td->open_err;
 	td->found_in_open = find(disk_diskseq(disk)) == disk;
@@ -252,8 +258,21 @@ static unsigned int test_disk_check_events(struct gendisk *disk,
 
 static void test_disk_submit_bio(struct bio *bio)
 {
-	if (bio_op(bio) == REQ_OP_READ)
+	static const u8 entry[16] = { [4] = 0x83, [8] = 8 * 2, [12] = 8 };
+	static const u8 signature[2] = { 0x55, 0xaa };
+	struct test_disk *td = bio->bi_bdev->bd_disk->private_data;
+	struct bio_vec bv;
+
+	if (bio_op(bio) == REQ_OP_READ) {
 		zero_fill_bio(bio);
+		if (td->has_table && !bio->bi_iter.bi_sector) {
+			bv = bio_iter_iovec(bio, bio->bi_iter);
+			memcpy_to_page(bv.bv_page, bv.bv_offset + 446 + 16,
+				       entry, sizeof(entry));
+			memcpy_to_page(bv.bv_page, bv.bv_offset + 510,
+				       signature, sizeof(signature));
+		}
+	}
 	bio_endio(bio);
 }
 
@@ -730,7 +749,7 @@ static struct file *open_test_disk(struct kunit *test, u64 diskseq)
 {
 	const struct open_case *c = test->param_value;
 
-	return blkdev_get_by_diskseq(diskseq, c->partno, c->mode,
+	return blkdev_get_by_diskseq(diskseq, c->partno, 0, c->mode,
 				     c->exclusive ? test : NULL, NULL);
 }
 
@@ -779,12 +798,18 @@ static void expect_not_open(struct kunit *test, struct test_disk *td)
 /* Whoever comes next is not in the way of what has failed. */
 static void expect_can_be_opened(struct kunit *test, struct test_disk *td)
 {
+	struct block_device *part = xa_load(&td->disk->part_tbl, 2);
 	struct file *file;
 
+	/* Of a new medium, the table is read first. */
+	if (part && bdev_diskseq(part) != disk_diskseq(td->disk)) {
+		KUNIT_ASSERT_EQ(test, 0, bdev_del_partition(td->disk, 2));
+		add_part(test, td, 2);
+	}
 	file = open_test_disk(test, disk_diskseq(td->disk));
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
 	close_file(file);
-	file = blkdev_get_by_diskseq(disk_diskseq(td->disk), 0, BLK_OPEN_READ,
+	file = blkdev_get_by_diskseq(disk_diskseq(td->disk), 0, 0, BLK_OPEN_READ,
 				     td, NULL);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
 	close_file(file);
@@ -826,7 +851,7 @@ static void number_that_is_gone_opens_nothing(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, open_test_disk(test, old), ERR_PTR(-ENXIO));
 	KUNIT_EXPECT_EQ(test, td->opens, opens);
 
-	file = blkdev_get_by_diskseq(disk_diskseq(td->disk), 3, BLK_OPEN_READ,
+	file = blkdev_get_by_diskseq(disk_diskseq(td->disk), 3, 0, BLK_OPEN_READ,
 				     NULL, NULL);
 	KUNIT_EXPECT_PTR_EQ(test, file, ERR_PTR(-ENXIO));
 	expect_can_be_opened(test, td);
@@ -923,6 +948,60 @@ static void open_that_finds_a_new_medium_is_undone(struct kunit *test)
 	expect_can_be_opened(test, td);
 }
 
+/*
+ * When the open has the table read, the partition that was looked up is replaced
+ * by another one of the same name: the disk is still there.
+ */
+static void open_that_reads_the_table_opens_the_new_partition(struct kunit *test)
+{
+	const struct open_case *c = test->param_value;
+	struct test_disk *td = alloc_test_disk(test);
+	struct block_device *before;
+	struct file *file;
+
+	td->has_table = true;
+	add_test_disk(test, td);
+	before = xa_load(&td->disk->part_tbl, 2);
+	KUNIT_ASSERT_NOT_NULL(test, before);
+
+	td->open_rescans = true;
+	file = open_test_disk(test, disk_diskseq(td->disk));
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
+	KUNIT_EXPECT_EQ(test, bdev_partno(file_bdev(file)), c->partno);
+	KUNIT_EXPECT_FALSE(test, td->open_rescans);
+	close_file(file);
+	expect_not_open(test, td);
+}
+
+/*
+ * The extents of a partition are those of the table that it was read from, and
+ * it stays in memory until the table of the new medium is read.
+ */
+static void partition_of_an_earlier_medium_is_not_opened(struct kunit *test)
+{
+	struct test_disk *td = add_partitioned_disk(test);
+	struct block_device *part = xa_load(&td->disk->part_tbl, 2);
+	struct bdev_name name = { .dev = part->bd_dev, .partno = 2 };
+	struct file *file;
+
+	inc_diskseq(td->disk);
+	name.diskseq = disk_diskseq(td->disk);
+	file = blkdev_get_by_diskseq(name.diskseq, 2, 0, BLK_OPEN_READ, NULL,
+				     NULL);
+	KUNIT_EXPECT_PTR_EQ(test, file, ERR_PTR(-ENXIO));
+	KUNIT_EXPECT_FALSE(test, bdev_has_name(part, &name));
+	expect_not_open(test, td);
+
+	/* Of the new medium, this partition has been added. */
+	add_part(test, td, 3);
+	file = blkdev_get_by_diskseq(name.diskseq, 3, 0, BLK_OPEN_READ, NULL,
+				     NULL);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
+	close_file(file);
+	expect_not_open(test, td);
+	expect_can_be_opened(test, td);
+}
+
 /* Of two openers, it is undone for the one who meant the old medium. */
 static void undone_open_leaves_the_other_opener_alone(struct kunit *test)
 {
@@ -930,7 +1009,7 @@ static void undone_open_leaves_the_other_opener_alone(struct kunit *test)
 	struct file *file;
 	u64 old;
 
-	file = blkdev_get_by_diskseq(disk_diskseq(td->disk), 2, BLK_OPEN_READ,
+	file = blkdev_get_by_diskseq(disk_diskseq(td->disk), 2, 0, BLK_OPEN_READ,
 				     NULL, NULL);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
 	close_at_exit(test, file);
@@ -958,10 +1037,10 @@ static void error_of_the_driver_is_returned(struct kunit *test)
 			    ERR_PTR(-ENOMEDIUM));
 	expect_not_open(test, td);
 
-	/* Its own error, too, of a driver that has found a new medium */
+	/* The medium that was asked for is gone, whatever else is wrong */
 	td->open_renumbers = true;
 	KUNIT_EXPECT_PTR_EQ(test, open_test_disk(test, diskseq),
-			    ERR_PTR(-ENOMEDIUM));
+			    ERR_PTR(-ENXIO));
 	expect_not_open(test, td);
 
 	td->open_renumbers = false;
@@ -976,7 +1055,7 @@ static void other_holder_is_busy(struct kunit *test)
 	u64 diskseq = disk_diskseq(td->disk);
 	struct file *file;
 
-	file = blkdev_get_by_diskseq(diskseq, c->partno, BLK_OPEN_READ, td,
+	file = blkdev_get_by_diskseq(diskseq, c->partno, 0, BLK_OPEN_READ, td,
 				     NULL);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
 	close_at_exit(test, file);
@@ -1055,6 +1134,10 @@ static struct kunit_case diskseq_open_cases[] = {
 	KUNIT_CASE_PARAM(partition_replaced_before_open_is_not_touched,
 			 open_gen_params),
 	KUNIT_CASE_PARAM(open_that_finds_a_new_medium_is_undone,
+			 open_gen_params),
+	KUNIT_CASE_PARAM(open_that_reads_the_table_opens_the_new_partition,
+			 open_gen_params),
+	KUNIT_CASE_PARAM(partition_of_an_earlier_medium_is_not_opened,
 			 open_gen_params),
 	KUNIT_CASE_PARAM(undone_open_leaves_the_other_opener_alone,
 			 open_gen_params),

@@ -249,6 +249,44 @@ TEST_F(partition, device_numbers_that_change_places_mislead_nobody)
 	close(handle);
 }
 
+/*
+ * While a partition is open, the table of a new medium cannot be read.  What is
+ * still in memory then has the extents of the medium before.  Seen failing with
+ * partition-of-earlier-medium.patch of the project's scripts/mutants/.
+ */
+TEST_F(partition, partition_of_an_earlier_medium_is_not_opened)
+{
+	uint64_t old, new;
+	char path[64];
+	int held;
+
+	write_table(_metadata, self->right, 1 << 1 | 1 << 2);
+	write_table(_metadata, self->wrong, 1 << 1 | 1 << 2);
+	close(self->fd);
+	loop_detach(self->nr);
+	/* Only what is read-only can be exchanged. */
+	old = loop_attach(self->nr, self->right,
+			  LO_FLAGS_PARTSCAN | LO_FLAGS_READ_ONLY);
+	self->fd = open(loop_path(self->nr), O_RDONLY | O_CLOEXEC);
+	held = open_by_number(old, 2, O_RDONLY | O_CLOEXEC);
+	ASSERT_LE(0, held);
+
+	ASSERT_EQ(0, ioctl(self->fd, LOOP_CHANGE_FD, self->wrong));
+	new = diskseq_of(self->fd);
+	ASSERT_NE(old, new);
+	EXPECT_TRUE(is_gone(old, 1));
+	EXPECT_EQ(ENXIO, open_error(path_by_number(path, new, 1)));
+	EXPECT_EQ(ENXIO, open_error(path_by_number(path, new, 2)));
+
+	/* One that is added now is of this medium. */
+	ASSERT_EQ(0, add_partition(self->fd, 3));
+	EXPECT_TRUE(opens_as(new, 3, "WRONG-DISK-PART3"));
+
+	close(held);
+	ASSERT_EQ(0, ioctl(self->fd, BLKRRPART));
+	EXPECT_TRUE(opens_as(new, 1, "WRONG-DISK-PART1"));
+}
+
 /* Another disk in the place of the old one has partitions of its own. */
 TEST_F(partition, new_disk_retires_names_of_partitions)
 {

@@ -21,7 +21,7 @@ static struct file *open_disk(const struct diskseq_bench *arg, bool by_dev)
 	/* The stock kernel, which this is measured against, has no such. */
 #ifdef DISKSEQ_NAME_SIZE
 	if (!by_dev)
-		return blkdev_get_by_diskseq(arg->diskseq, 0, BLK_OPEN_READ,
+		return blkdev_get_by_diskseq(arg->diskseq, 0, 0, BLK_OPEN_READ,
 					     NULL, NULL);
 #endif
 	if (!by_dev)
