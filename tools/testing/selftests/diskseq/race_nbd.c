@@ -216,11 +216,12 @@ static uint64_t wait_until_connected(const struct target *t)
 static uint64_t nbd_turn(struct target *t)
 {
 	struct connection *c = &connections[t->nr];
-	uint64_t number;
+	uint64_t before, number;
 	int ends[2];
 
 	if (t->up)
 		disconnect(t);
+	before = diskseq_of_path(t->node);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
 		err(1, "socketpair");
 	c->kernel = ends[0];
@@ -239,11 +240,11 @@ static uint64_t nbd_turn(struct target *t)
 	}
 	number = wait_until_connected(t);
 	t->up = true;
-	/* Seen without the edit of nbd_start_device(), by netlink. */
-	if (number == t->number) {
+	/* Seen without the edit of nbd_start_device(). */
+	if (number == before) {
 		/* Lest others wait for a server that has gone. */
 		disconnect(t);
-		errx(1, "%s has the same number for another connection", t->node);
+		errx(1, "%s has the number from before the connection", t->node);
 	}
 	stamp_path(t->node, number, 0);
 	return number;
@@ -251,8 +252,12 @@ static uint64_t nbd_turn(struct target *t)
 
 static void nbd_teardown(struct target *t)
 {
-	if (t->up)
+	if (t->up) {
 		disconnect(t);
+		/* Seen without the edit of nbd_config_put(), by netlink. */
+		if (!wait_until(diskseq_of_path(t->node) != t->number))
+			errx(1, "%s keeps the number of what has gone", t->node);
+	}
 	for (int i = 0; i < 2; i++)
 		close(t->image[i]);
 }
