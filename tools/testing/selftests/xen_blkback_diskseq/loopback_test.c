@@ -176,15 +176,21 @@ TEST_F(loop, contradiction_is_refused)
 
 	vbd_create(NOBODY, "w", "disk");
 	vbd_name(self->names.uid, other.device);
-	EXPECT_TRUE(vbd_refuses(ENODEV));
+	EXPECT_TRUE(vbd_refuses(ENXIO));
 
 	/* What would be the same in the bits that a dev_t has. */
 	vbd_reconnect();
 	snprintf(device, sizeof(device), "100%s", self->names.device);
 	vbd_name(self->names.uid, device);
-	EXPECT_TRUE(vbd_refuses(ENODEV));
+	EXPECT_TRUE(vbd_refuses(ENXIO));
 
-	/* Neither is kept open. */
+	/* What is no device number is not taken for any. */
+	vbd_reconnect();
+	vbd_name(self->names.uid, "0:0");
+	EXPECT_TRUE(vbd_refuses(ENXIO));
+
+	/* Neither has been opened, or is kept. */
+	EXPECT_EQ(0, trace_count("lo_open"));
 	loop_detach(nr);
 	EXPECT_TRUE(wait_until(!loop_remove(nr)));
 	EXPECT_EQ(nr, loop_add(nr));
@@ -322,10 +328,10 @@ TEST_F(loop, partition_is_opened_as_partition)
 	/* The disk is not its partition, and the other way round. */
 	vbd_create(NOBODY, "w", "disk");
 	vbd_name(disk.uid, part.device);
-	EXPECT_TRUE(vbd_refuses(ENODEV));
+	EXPECT_TRUE(vbd_refuses(ENXIO));
 	vbd_reconnect();
 	vbd_name(part.uid, disk.device);
-	EXPECT_TRUE(vbd_refuses(ENODEV));
+	EXPECT_TRUE(vbd_refuses(ENXIO));
 
 	/* A partition that the disk does not have. */
 	vbd_reconnect();
