@@ -20,11 +20,11 @@ test:		## Run all tests; ends with "N passed, N failed, N skipped"
 	@scripts/test
 
 test-debug:	## The tests on kernels with KASAN, lockdep, kmemleak, KCSAN and more
-	@scripts/test uml-debug race-debug race-kcsan xen-debug
+	@scripts/test uml-debug kunit-debug race-debug kunit-kcsan race-kcsan xen-debug
 
 soak:		## The race suite for long: OPENS=10000000 opens, CPUS=4 processors
 	@scripts/race --opens $(or $(OPENS),10000000) --cpus $(or $(CPUS),4) \
-		--seed $(or $(SEED),1) --timeout 604800
+		--seed $(or $(SEED),1) --timeout 604800 -- --seconds $(or $(SECONDS),60)
 
 mutants:	## See which test fails for each hole in scripts/mutants (MUTANTS=...)
 	@scripts/mutate $(MUTANTS)
