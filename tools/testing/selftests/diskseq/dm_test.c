@@ -23,6 +23,11 @@
 #define DM_MINOR	200	/* one that dm does not give out by itself here */
 #define DM_NODE		"/tmp/diskseq-dm-node"
 
+#define NULL_NAME	"diskseq-null"	/* of a null_blk device */
+#define NULL_PATH	"/dev/" NULL_NAME
+#define NULL_CONFIG	"/sys/kernel/config/nullb"
+#define NULL_SECTORS	2048
+
 static int dm_major(void)
 {
 	FILE *devices = fopen("/proc/devices", "r");
@@ -59,6 +64,30 @@ static int dm_create(const char *name, int loop_nr)
 static int dm_remove(const char *name)
 {
 	return run("dmsetup remove --noudevsync %s", name);
+}
+
+/* Have the dm disk be all of the null_blk device with this number. */
+static int dm_move_to_null(uint64_t number)
+{
+	char path[64];
+
+	return run("dmsetup reload %s --table '0 %d linear %s 0'", DM_NAME,
+		   NULL_SECTORS, path_by_number(path, number, 0)) ||
+	       run("dmsetup resume --noudevsync " DM_NAME);
+}
+
+/* Plug the null_blk device in, with this content; returns its number. */
+static uint64_t null_plug_in(struct __test_metadata *_metadata,
+			     const char *stamp, dev_t *rdev)
+{
+	struct stat st;
+
+	ASSERT_EQ(0, run("echo 1 >" NULL_CONFIG "/" NULL_NAME "/power"));
+	ASSERT_EQ(0, run("printf %s | dd of=" NULL_PATH
+			 " bs=4096 conv=sync,fsync status=none", stamp));
+	ASSERT_EQ(0, stat(NULL_PATH, &st));
+	*rdev = st.st_rdev;
+	return diskseq_of_path(NULL_PATH);
 }
 
 FIXTURE(dm)
@@ -181,6 +210,39 @@ TEST_F(dm, deferred_removal_retires_number_on_last_close)
 	EXPECT_TRUE(is_gone(self->number, 0));
 	EXPECT_TRUE(opens_as(new, 0, "WRONG-DISK"));
 	EXPECT_TRUE(node_opens_as(DM_NODE, "WRONG-DISK"));
+}
+
+/*
+ * A table keeps a disk that was unplugged, while another one has its device
+ * number: a path by number means the other one.  Seen failing with
+ * dm-shares-by-device-number.patch of the project's scripts/mutants/.
+ */
+TEST_F(dm, successor_of_an_unplugged_disk_is_not_taken_for_it)
+{
+	uint64_t first, second;
+	dev_t rdev, rdev_then;
+
+	if (access("/sys/module/null_blk", F_OK))
+		SKIP(return, "needs null_blk");
+	if (access(NULL_CONFIG, F_OK))
+		ASSERT_EQ(0, run("mount -t configfs configfs /sys/kernel/config"));
+	ASSERT_EQ(0, mkdir(NULL_CONFIG "/" NULL_NAME, 0755));
+	ASSERT_EQ(0, run("cd " NULL_CONFIG "/" NULL_NAME
+			 " && echo 1 >memory_backed && echo %d >size",
+			 NULL_SECTORS * 512 >> 20));
+	first = null_plug_in(_metadata, "FIRST", &rdev);
+	EXPECT_EQ(0, dm_move_to_null(first));
+	EXPECT_TRUE(node_opens_as(DM_PATH, "FIRST"));
+
+	ASSERT_EQ(0, run("echo 0 >" NULL_CONFIG "/" NULL_NAME "/power"));
+	second = null_plug_in(_metadata, "SECOND", &rdev_then);
+	ASSERT_EQ(rdev, rdev_then);
+	ASSERT_LT(first, second);
+	EXPECT_EQ(0, dm_move_to_null(second));
+	EXPECT_TRUE(node_opens_as(DM_PATH, "SECOND"));
+
+	EXPECT_EQ(0, dm_remove(DM_NAME));
+	EXPECT_EQ(0, rmdir(NULL_CONFIG "/" NULL_NAME));
 }
 
 TEST_HARNESS_MAIN
