@@ -24,7 +24,7 @@ test-debug:	## The tests on kernels with KASAN, lockdep, kmemleak, KCSAN and mor
 
 soak:		## The race suite for long: OPENS=10000000 opens, CPUS=4 processors
 	@scripts/race --opens $(or $(OPENS),10000000) --cpus $(or $(CPUS),4) \
-		--seed $(or $(SEED),1) --timeout 604800 -- --seconds $(or $(SECONDS),60)
+		--seed $(or $(SEED),1) --timeout 604800 -- --slow-seconds $(or $(SLOW_SECONDS),60)
 
 mutants:	## See which test fails for each hole in scripts/mutants (MUTANTS=...)
 	@scripts/mutate $(MUTANTS)

@@ -80,7 +80,7 @@ enum result {
 
 static struct {
 	unsigned long opens;
-	unsigned int seconds;
+	unsigned int seconds, slow_seconds;
 	unsigned long stalled;
 	uint64_t seed;
 	unsigned int targets, threads;
@@ -627,8 +627,13 @@ static void race(void)
 {
 	pthread_t replacers[nr_targets], openers[opts.threads], lister;
 	uint64_t seeds[opts.threads];
-	time_t end = time(NULL) + opts.seconds;
+	unsigned int seconds = opts.seconds;
+	time_t end;
 	unsigned int i;
+
+	if (racing->slow && opts.slow_seconds)
+		seconds = opts.slow_seconds;
+	end = time(NULL) + seconds;
 
 	stop = false;
 	tried = 0;
@@ -643,7 +648,7 @@ static void race(void)
 		start_thread(&openers[i], open_disks, &seeds[i]);
 	}
 	start_thread(&lister, list_disks, NULL);
-	while (tried < goal && (!opts.seconds || time(NULL) < end))
+	while (tried < goal && (!seconds || time(NULL) < end))
 		usleep(10000);
 	stop = true;
 	pthread_join(lister, NULL);
@@ -742,6 +747,7 @@ static const char usage_text[] =
 "  -n, --opens N       opens to try, spread over the kinds (default 10000)\n"
 "  -t, --seconds S     at most so long for each kind (default: no limit); what is\n"
 "                      not done by then is left to the kinds after it\n"
+"      --slow-seconds S  the same for those of which there are few in a second (*)\n"
 "  -s, --seed N        for the random choices (default 1)\n"
 "      --targets N     device numbers to race for (default 2)\n"
 "      --threads N     threads that open (default 2)\n"
@@ -756,7 +762,8 @@ static void usage(FILE *to)
 {
 	fputs(usage_text, to);
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
-		fprintf(to, "  %-14s %s\n", kinds[i]->name, kinds[i]->help);
+		fprintf(to, "  %-12s %c %s\n", kinds[i]->name,
+			kinds[i]->slow ? '*' : ' ', kinds[i]->help);
 }
 
 static __noreturn __printf(1, 2) void usage_error(const char *format, ...)
@@ -810,13 +817,14 @@ static uint64_t list_arg(const char *const *names, int count,
 
 static void parse_options(int argc, char **argv)
 {
-	enum { OPT_TARGETS = 256, OPT_THREADS, OPT_STALLED };
+	enum { OPT_TARGETS = 256, OPT_THREADS, OPT_STALLED, OPT_SLOW };
 	static const struct option long_options[] = {
 		{ "kinds",	required_argument, NULL, 'k' },
 		{ "openers",	required_argument, NULL, 'o' },
 		{ "via",	required_argument, NULL, 'v' },
 		{ "opens",	required_argument, NULL, 'n' },
 		{ "seconds",	required_argument, NULL, 't' },
+		{ "slow-seconds", required_argument, NULL, OPT_SLOW },
 		{ "seed",	required_argument, NULL, 's' },
 		{ "targets",	required_argument, NULL, OPT_TARGETS },
 		{ "threads",	required_argument, NULL, OPT_THREADS },
@@ -852,6 +860,9 @@ static void parse_options(int argc, char **argv)
 			break;
 		case 't':
 			opts.seconds = number_arg("seconds", 1);
+			break;
+		case OPT_SLOW:
+			opts.slow_seconds = number_arg("slow-seconds", 1);
 			break;
 		case 's':
 			opts.seed = number_arg("seed", 0);

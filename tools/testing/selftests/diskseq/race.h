@@ -48,6 +48,8 @@ struct kind {
 	bool lazy;
 	/* There is but one. */
 	bool single;
+	/* Few opens a second: see --slow-seconds. */
+	bool slow;
 	/* Names to open: partitions 1 to this, or if 0 the whole disk. */
 	unsigned int parts;
 	/* Once for each target; NULL, or the reason why this kernel cannot. */

@@ -204,6 +204,7 @@ const struct kind dm_rename_kind = {
 	.help		= "a device renamed and its table loaded again: stays",
 	.held		= true,
 	.stays		= true,
+	.slow		= true,
 	.setup		= dm_setup,
 	.turn		= dm_rename_turn,
 	.teardown	= dm_teardown,
