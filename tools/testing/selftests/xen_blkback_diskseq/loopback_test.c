@@ -578,12 +578,15 @@ static unsigned long slab_bytes(void)
 	return bytes;
 }
 
-static void refused_attach(const struct names *names)
+static bool is_refused(const struct names *names)
 {
+	bool refused;
+
 	vbd_create(NOBODY, "w", "disk");
 	vbd_name(names->uid, names->device);
-	wait_until(xs_read(VBD_ERROR));
+	refused = wait_until(xs_read(VBD_ERROR));
 	vbd_destroy();
+	return refused;
 }
 
 /*
@@ -608,7 +611,7 @@ TEST_F_TIMEOUT(loop, refusals_leave_nothing_behind, 3600)
 			before = slab_bytes();
 			nodes = xs_count("/");
 		}
-		refused_attach(&names[(i + 100) % ARRAY_SIZE(names)]);
+		ASSERT_TRUE(is_refused(&names[(i + 100) % ARRAY_SIZE(names)]));
 	}
 	after = slab_bytes();
 	TH_LOG("%d refused attaches: %ld bytes", refusals, (long)(after - before));
