@@ -432,8 +432,12 @@ static bool is_refusal(const struct attempt *a, enum opener how)
 		return racing == &cd_kind || racing == &scsi_medium_kind;
 	case ENODEV:	/* md_open() of an array that is going away */
 		return racing == &md_kind || how == BY_MOUNT;
-	case ESTALE:	/* not looked up again, as a name would be */
-		return how == BY_REOPEN;
+	case ESTALE:
+		/*
+		 * Not looked up again, as a name would be; or a partition that
+		 * was replaced, and found again, and replaced.
+		 */
+		return how == BY_REOPEN || racing->parts;
 	case EBUSY:	/* claimed, frozen or removed by who is setting it up */
 		return how == BY_MOUNT || racing == &zram_kind;
 	default:
