@@ -5,7 +5,8 @@
  * What it takes xen-blkback to read the nodes of a toolstack and to open the
  * disk, with and without its number: to be run in dom0.  It is the time that the
  * callback of the watch on physical-device takes, and so has the answers of
- * xenstored in it, which runs on the same processor.
+ * xenstored in it, which runs on the same processor.  Others do, too, whenever
+ * the callback waits: the least of all rounds is without them.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -19,7 +20,7 @@
 #include "../../xen_blkback_diskseq/vbd.h"
 #include "../../xen_blkback_diskseq/xenstore.h"
 
-#define ROUNDS		40
+#define ROUNDS		100
 #define TRACING		"/sys/kernel/tracing/"
 #define CALLBACK	"backend_changed"
 
@@ -107,6 +108,15 @@ static uint64_t attach(const char *uid, const char *device)
 	return took;
 }
 
+static uint64_t least(const uint64_t *values)
+{
+	uint64_t least = values[0];
+
+	for (unsigned int i = 1; i < ROUNDS; i++)
+		least = values[i] < least ? values[i] : least;
+	return least;
+}
+
 int main(void)
 {
 	uint64_t without[ROUNDS], with[ROUNDS];
@@ -131,10 +141,8 @@ int main(void)
 		if (aware)
 			with[i] = attach(disk.number, device);
 	}
-	report("attach by device number", 0, median(without, ROUNDS),
-	       "instructions");
+	report("attach by device number", 0, least(without), "instructions");
 	if (aware)
-		report("attach by number", 0, median(with, ROUNDS),
-		       "instructions");
+		report("attach by number", 0, least(with), "instructions");
 	return 0;
 }
