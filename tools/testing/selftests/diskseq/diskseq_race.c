@@ -432,6 +432,8 @@ static bool is_refusal(const struct attempt *a, enum opener how)
 		return racing == &cd_kind || racing == &scsi_medium_kind;
 	case ENODEV:	/* md_open() of an array that is going away */
 		return racing == &md_kind || how == BY_MOUNT;
+	case EINTR:	/* md_open() waits, which io_uring interrupts */
+		return racing == &md_kind && how == BY_URING;
 	case ESTALE:
 		/*
 		 * Not looked up again, as a name would be; or a partition that

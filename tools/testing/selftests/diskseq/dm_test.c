@@ -238,7 +238,7 @@ TEST_F(dm, successor_of_an_unplugged_disk_is_not_taken_for_it)
 	second = null_plug_in(_metadata, "SECOND", &rdev_then);
 	ASSERT_EQ(rdev, rdev_then);
 	ASSERT_LT(first, second);
-	/* It has the same name in sysfs, too, and so has to wait. */
+	/* In sysfs it has the same name, too, and so has to wait. */
 	EXPECT_NE(0, dm_move_to_null(second));
 	EXPECT_EQ(0, run("dmsetup reload %s --table '%s'", DM_NAME,
 			 dm_table(self->right_nr)));
