@@ -88,6 +88,19 @@ static uint64_t traced(void)
 	return took;
 }
 
+/* Two nodes at once: Xen's own script writes the path in place of the name. */
+static void write_nodes(const char *uid, const char *device)
+{
+	do {
+		xs_begin();
+		if (uid)
+			xs_write(VBD_BACKEND "/physical-device-uid", uid);
+		else
+			xs_write(VBD_BACKEND "/physical-device-path", "x");
+		xs_write(VBD_BACKEND "/physical-device", device);
+	} while (!xs_end());
+}
+
 static uint64_t attach(const char *uid, const char *device)
 {
 	uint64_t took = 0;
@@ -96,7 +109,7 @@ static uint64_t attach(const char *uid, const char *device)
 	/* The callback for its registration, with no node there, is over. */
 	wait_until(traced());
 	trace_reset();
-	vbd_write_nodes(uid, uid ? strlen(uid) : 0, device);
+	write_nodes(uid, device);
 	/* Who looks meanwhile takes time from the callback. */
 	usleep(50000);
 	wait_until(!access(VBD_SYSFS "/physical_device", F_OK) &&
