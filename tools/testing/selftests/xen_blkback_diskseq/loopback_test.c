@@ -35,6 +35,7 @@
 
 #define XVDA_PATH	"/dev/xvda"
 #define CONNECTED	4
+#define CLOSING		5
 
 /* Every open of a loop device by blkback shows as one of these. */
 #define LOOP_OPEN	"p:lo_open lo_open"
@@ -188,6 +189,10 @@ TEST_F(loop, contradiction_is_refused)
 	vbd_reconnect();
 	vbd_name(self->names.uid, "0:0");
 	EXPECT_TRUE(vbd_refuses(ENXIO));
+	vbd_reconnect();
+	vbd_name(self->names.uid, "loop0");
+	EXPECT_TRUE(vbd_comes_to(CLOSING));
+	EXPECT_NE(NULL, xs_read(VBD_ERROR));
 
 	/* Neither has been opened, or is kept. */
 	EXPECT_EQ(0, trace_count("lo_open"));
