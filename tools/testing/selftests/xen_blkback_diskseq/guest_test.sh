@@ -293,6 +293,16 @@ read_only_disk_cannot_be_written()
 	xl_detach && [ $said = 0 ] && [ "$ro" = 1 ]
 }
 
+file_of_any_name_is_attached()
+{
+	# As in links of udev, and in other alphabets.
+	image 'Gr\x20ün'
+	xl_attach "$T/Gr\\x20ün" || xl_complains || return
+	wait_for "the disk in the guest" guest_says 'xvdb has: Gr\x20ün'
+	said=$?
+	xl_detach && [ $said = 0 ] && no_loop_of "$T/Gr\\x20ün"
+}
+
 block_device_is_used_as_it_is()
 {
 	image DEVICE
@@ -345,6 +355,23 @@ disk_of_another_guest_is_refused()
 	xenstore-rm /local/domain/99 /local/domain/0/backend/vbd/99
 	losetup -d "$device"
 	[ $refused = 0 ] && no_loop_of "$T/SHARED"
+}
+
+# Guest 99 could not be given the disk that was SUCCESSOR's device before.
+rest_of_a_failed_attach_does_not_matter()
+{
+	image SUCCESSOR
+	device=$(losetup -f --show "$T/SUCCESSOR")
+	other=/local/domain/0/backend/vbd/99/51712
+	xenstore-write /local/domain/99/vm /vm/other \
+		$other/physical-device "$(stat -L -c %t:%T "$device")" \
+		$other/physical-device-uid 1 $other/mode w
+	xl_attach "$device" || xl_complains
+	attached=$?
+	xl_give_up || return
+	xenstore-rm /local/domain/99 /local/domain/0/backend/vbd/99
+	losetup -d "$device"
+	[ $attached = 0 ]
 }
 
 unaware_backend_is_refused()
@@ -447,9 +474,11 @@ TESTS="
 	attached_disk_is_the_image
 	detached_disk_leaves_nothing
 	read_only_disk_cannot_be_written
+	file_of_any_name_is_attached
 	block_device_is_used_as_it_is
 	partition_is_named_with_its_number
 	disk_of_another_guest_is_refused
+	rest_of_a_failed_attach_does_not_matter
 	unaware_backend_is_refused
 	killed_script_leaves_nothing_and_serves_nothing_wrong
 	each_image_is_read_in_all_cycles
