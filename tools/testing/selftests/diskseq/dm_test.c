@@ -8,7 +8,9 @@
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -126,6 +128,59 @@ FIXTURE_TEARDOWN(dm)
 	unlink(DM_NODE);
 	loop_detach(self->right_nr);
 	loop_detach(self->wrong_nr);
+}
+
+struct change_fd {
+	int loop, file;
+	int error;
+};
+
+static void *change_fd(void *arg)
+{
+	struct change_fd *c = arg;
+
+	c->error = ioctl(c->loop, LOOP_CHANGE_FD, c->file) ? errno : 0;
+	return NULL;
+}
+
+/*
+ * A loop device on the dm disk, which is suspended when the file is exchanged: a
+ * read is under way, for which the exchange has to wait.  Whoever looks at the
+ * number meanwhile has one that is not that of the new file, and what is read is
+ * not taken for the new file's.  Seen failing with loop-change-numbered-early.patch
+ * and loop-change-keeps-cache.patch of the project's scripts/mutants/.
+ */
+TEST_F(dm, loop_has_number_of_new_file_when_it_has_the_file)
+{
+	struct change_fd change = { .file = self->wrong };
+	int file = open(DM_PATH, O_RDONLY | O_CLOEXEC);
+	int nr = loop_get_free();
+	char found[sizeof("WRONG-DISK")] = "";
+	uint64_t before, meanwhile;
+	pthread_t thread;
+
+	before = loop_attach(nr, file, LO_FLAGS_READ_ONLY);
+	change.loop = open(loop_path(nr), O_RDONLY | O_CLOEXEC);
+	ASSERT_LE(0, change.loop);
+	ASSERT_EQ(0, run("dmsetup suspend " DM_NAME));
+	EXPECT_EQ(0, posix_fadvise(change.loop, 0, IMAGE_SIZE,
+				   POSIX_FADV_WILLNEED));
+	EXPECT_EQ(0, pthread_create(&thread, NULL, change_fd, &change));
+	EXPECT_TRUE(wait_until(diskseq_of(change.loop) != before));
+	/* Long enough for the exchange to come to where it waits. */
+	usleep(100000);
+	meanwhile = diskseq_of(change.loop);
+	ASSERT_EQ(0, run("dmsetup resume --noudevsync " DM_NAME));
+	EXPECT_EQ(0, pthread_join(thread, NULL));
+
+	EXPECT_EQ(0, change.error);
+	EXPECT_NE(meanwhile, diskseq_of(change.loop));
+	EXPECT_EQ((ssize_t)strlen("WRONG-DISK"),
+		  pread(change.loop, found, strlen("WRONG-DISK"), 0));
+	EXPECT_STREQ("WRONG-DISK", found);
+	close(change.loop);
+	close(file);
+	loop_detach(nr);
 }
 
 /* The number opens the disk that it was read from. */
