@@ -896,6 +896,25 @@ static void disk_changed_before_open_is_not_touched(struct kunit *test)
 	expect_can_be_opened(test, td);
 }
 
+/* That somebody has claimed the successor does not matter. */
+static void claimed_successor_is_not_busy(struct kunit *test)
+{
+	struct test_disk *td = add_partitioned_disk(test);
+	u64 diskseq = disk_diskseq(td->disk);
+	struct block_device *bdev = look_up(test, td);
+	struct file *holder;
+
+	inc_diskseq(td->disk);
+	holder = bdev_file_open_by_dev(bdev->bd_dev, BLK_OPEN_READ, td, NULL);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, holder);
+	close_at_exit(test, holder);
+	KUNIT_EXPECT_PTR_EQ(test, open_looked_up(test, bdev, diskseq),
+			    ERR_PTR(-ESTALE));
+	kunit_release_action(test, close_file, holder);
+	expect_not_open(test, td);
+	expect_can_be_opened(test, td);
+}
+
 static void disk_removed_before_open_is_not_touched(struct kunit *test)
 {
 	struct test_disk *td = add_partitioned_disk(test);
@@ -1129,6 +1148,7 @@ static struct kunit_case diskseq_open_cases[] = {
 	KUNIT_CASE_PARAM(number_that_is_gone_opens_nothing, open_gen_params),
 	KUNIT_CASE_PARAM(disk_changed_before_open_is_not_touched,
 			 open_gen_params),
+	KUNIT_CASE_PARAM(claimed_successor_is_not_busy, open_gen_params),
 	KUNIT_CASE_PARAM(disk_removed_before_open_is_not_touched,
 			 open_gen_params),
 	KUNIT_CASE_PARAM(partition_replaced_before_open_is_not_touched,
