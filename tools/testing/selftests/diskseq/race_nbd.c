@@ -101,10 +101,11 @@ static const char *nbd_setup(struct target *t)
 }
 
 /*
- * Send one request about the device, and wait until it is carried out.  With a
- * socket it connects the device, without it disconnects.
+ * Send one request about the device, and wait until it is carried out.  What
+ * connects it has a socket.
  */
-static int nbd_request(const struct target *t, int sock)
+static int nbd_request(const struct target *t, int command, uint64_t size,
+		       int sock)
 {
 	struct nl_sock *nl = nl_socket_alloc();
 	struct nl_msg *msg = nlmsg_alloc();
@@ -116,11 +117,11 @@ static int nbd_request(const struct target *t, int sock)
 	family = genl_ctrl_resolve(nl, NBD_GENL_FAMILY_NAME);
 	if (family < 0)
 		errx(1, "netlink has no nbd: %s", nl_geterror(family));
-	genlmsg_put(msg, NL_AUTO_PORT, NL_AUTO_SEQ, family, 0, 0,
-		    sock < 0 ? NBD_CMD_DISCONNECT : NBD_CMD_CONNECT, 0);
+	genlmsg_put(msg, NL_AUTO_PORT, NL_AUTO_SEQ, family, 0, 0, command, 0);
 	nla_put_u32(msg, NBD_ATTR_INDEX, t->nr);
+	if (command != NBD_CMD_DISCONNECT)
+		nla_put_u64(msg, NBD_ATTR_SIZE_BYTES, size);
 	if (sock >= 0) {
-		nla_put_u64(msg, NBD_ATTR_SIZE_BYTES, IMAGE_SIZE);
 		list = nla_nest_start(msg, NBD_ATTR_SOCKETS);
 		item = nla_nest_start(msg, NBD_SOCK_ITEM);
 		nla_put_u32(msg, NBD_SOCK_FD, sock);
@@ -137,7 +138,7 @@ static void disconnect(struct target *t)
 	struct connection *c = &connections[t->nr];
 
 	if (t->kind == &nbd_netlink_kind) {
-		if (nbd_request(t, -1))
+		if (nbd_request(t, NBD_CMD_DISCONNECT, 0, -1))
 			errx(1, "NBD_CMD_DISCONNECT %s", t->node);
 	} else {
 		if (ioctl(c->fd, NBD_DISCONNECT))
@@ -181,7 +182,8 @@ static int set_sock_step(struct target *t)
 /* The same by netlink. */
 static int connect_step(struct target *t)
 {
-	int ret = nbd_request(t, connections[t->nr].kernel);
+	int ret = nbd_request(t, NBD_CMD_CONNECT, IMAGE_SIZE,
+			      connections[t->nr].kernel);
 
 	errno = ret == -NLE_BUSY ? EBUSY : EPROTO;
 	return ret;
@@ -253,6 +255,10 @@ static uint64_t nbd_turn(struct target *t)
 static void nbd_teardown(struct target *t)
 {
 	if (t->up) {
+		/* Also of one that has no size any more, the number goes. */
+		if (t->kind == &nbd_netlink_kind &&
+		    nbd_request(t, NBD_CMD_RECONFIGURE, 0, -1))
+			errx(1, "NBD_CMD_RECONFIGURE %s", t->node);
 		disconnect(t);
 		/* Seen without the edit of nbd_config_put(), by netlink. */
 		if (!wait_until(diskseq_of_path(t->node) != t->number))
