@@ -3,10 +3,10 @@
  * Usage: attach_bench
  *
  * What it takes xen-blkback to read the nodes of a toolstack and to open the
- * disk, with and without its number: to be run in dom0.  It is the time that the
- * callback of the watch on physical-device takes, and so has the answers of
- * xenstored in it, which runs on the same processor.  Others do, too, whenever
- * the callback waits: the least of all rounds is without them.
+ * disk, with and without its number: to be run in dom0.  It is what the callback
+ * of the watch on physical-device takes, without the times that it waits for the
+ * answers of xenstored: others run then, in an order that differs from boot to
+ * boot.  Each figure is a median.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -22,7 +22,17 @@
 
 #define ROUNDS		100
 #define TRACING		"/sys/kernel/tracing/"
+#define SWITCHES	TRACING "events/sched/sched_switch"
 #define CALLBACK	"backend_changed"
+
+static void write_text(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "w");
+
+	CHECK(file ? 0 : -1);
+	CHECK(fputs(text, file));
+	CHECK(fclose(file));
+}
 
 /*
  * Trace the callback.  The other function of this name, of the frontends' bus,
@@ -51,41 +61,46 @@ static void trace_callback(void)
 	errno = ENOENT;
 	CHECK(count ? 0 : -1);
 	trace_start(events);
+	write_text(SWITCHES "/filter",
+		   "prev_comm == \"xenwatch\" || next_comm == \"xenwatch\"");
+	write_text(SWITCHES "/enable", "1");
 }
 
 /* Empty the trace; its times are the counter's values. */
 static void trace_reset(void)
 {
-	FILE *clock = fopen(TRACING "trace_clock", "w");
-
-	CHECK(clock ? 0 : -1);
-	CHECK(fputs("x86-tsc", clock));
-	CHECK(fclose(clock));
+	write_text(TRACING "trace_clock", "x86-tsc");
 	CHECK(truncate(TRACING "trace", 0));
 }
 
 /*
- * From the start of the callback to its end, or 0 if it has not ended.  It can be
- * called once more, for each node that was written, and has nothing to do then.
+ * What the thread took from the start of the callback to its end, without the
+ * times that it waited, or 0 if it has not ended.  It can be called once more,
+ * for each node that was written, and has nothing to do then.
  */
 static uint64_t traced(void)
 {
 	FILE *trace = fopen(TRACING "trace", "r");
-	uint64_t time, start = 0, took = 0;
-	char line[512], event[16];
+	uint64_t time, since = 0, took = 0;
+	bool ended = false;
+	char line[512];
 
 	CHECK(trace ? 0 : -1);
-	while (!took && fgets(line, sizeof(line), trace)) {
-		if (sscanf(line, " xenwatch-%*u [%*u] %*s %" SCNu64 ": %15[a-z]",
-			   &time, event) != 2)
+	while (!ended && fgets(line, sizeof(line), trace)) {
+		const char *event = strstr(line, ": ");
+
+		if (sscanf(line, "%*[^]]] %*s %" SCNu64 ":", &time) != 1)
 			continue;
-		if (!strcmp(event, "start"))
-			start = time;
-		else
-			took = time - start;
+		if (strstr(event, ": start") ||
+		    (since && strstr(event, "next_comm=xenwatch"))) {
+			since = time;
+		} else if (since) {
+			took += time - since;
+			ended = strstr(event, ": end");
+		}
 	}
 	fclose(trace);
-	return took;
+	return ended ? took : 0;
 }
 
 /* Two nodes at once: Xen's own script writes the path in place of the name. */
@@ -110,7 +125,7 @@ static uint64_t attach(const char *uid, const char *device)
 	wait_until(traced());
 	trace_reset();
 	write_nodes(uid, device);
-	/* Who looks meanwhile takes time from the callback. */
+	/* Who looks meanwhile interrupts the callback. */
 	usleep(50000);
 	wait_until(!access(VBD_SYSFS "/physical_device", F_OK) &&
 		   (took = traced()));
@@ -119,15 +134,6 @@ static uint64_t attach(const char *uid, const char *device)
 	trace_reset();
 	vbd_destroy();
 	return took;
-}
-
-static uint64_t least(const uint64_t *values)
-{
-	uint64_t least = values[0];
-
-	for (unsigned int i = 1; i < ROUNDS; i++)
-		least = values[i] < least ? values[i] : least;
-	return least;
 }
 
 int main(void)
@@ -154,8 +160,8 @@ int main(void)
 		if (aware)
 			with[i] = attach(disk.number, device);
 	}
-	report("attach by device number", 0, least(without), "instructions");
+	report("attach by device number", 0, median(without, ROUNDS), "instructions");
 	if (aware)
-		report("attach by number", 0, least(with), "instructions");
+		report("attach by number", 0, median(with, ROUNDS), "instructions");
 	return 0;
 }
