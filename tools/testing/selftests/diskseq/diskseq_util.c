@@ -238,17 +238,22 @@ void loop_wait_detached(int nr)
 {
 	time_t end = time(NULL) + WAIT_S;
 	struct loop_info64 info;
-	int fd = loop_open(nr), ret, error;
+	int fd, ret, error;
 
 	do {
-		ret = ioctl(fd, LOOP_GET_STATUS64, &info);
-		error = errno;
-		/* A descriptor of ours keeps it attached: do not hold one. */
-		close(fd);
-		if (ret && error == ENXIO)
-			return;
+		fd = open(loop_path(nr), O_RDWR | O_CLOEXEC);
+		if (fd >= 0) {
+			ret = ioctl(fd, LOOP_GET_STATUS64, &info);
+			error = errno;
+			/* A descriptor of ours keeps it attached: do not hold one. */
+			close(fd);
+			if (ret && error == ENXIO)
+				return;
+		} else if (errno != ENXIO) {
+			err(1, "%s", loop_path(nr));
+		}
+		/* ENXIO: who was opening it when it was detached holds it still. */
 		usleep(1000);
-		fd = loop_open(nr);
 	} while (time(NULL) < end);
 	errx(1, "%s is still attached after %d s", loop_path(nr), WAIT_S);
 }

@@ -20,7 +20,7 @@
 #include "../../xen_blkback_diskseq/vbd.h"
 #include "../../xen_blkback_diskseq/xenstore.h"
 
-#define ROUNDS		100
+#define ROUNDS		200
 #define TRACING		"/sys/kernel/tracing/"
 #define SWITCHES	TRACING "events/sched/sched_switch"
 #define CALLBACK	"backend_changed"

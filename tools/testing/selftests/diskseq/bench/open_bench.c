@@ -215,7 +215,7 @@ static void measure_gone(const char *what, int dir, const char *name)
 static void measure_list(const char *what, int dir)
 {
 	unsigned int entries, round;
-	uint64_t values[5], start;
+	uint64_t values[25], start;
 
 	for (round = 0; round < ARRAY_SIZE(values); round++) {
 		int fd = CHECK(openat(dir, ".", O_RDONLY | O_DIRECTORY));

@@ -9,7 +9,8 @@
  * open as a ratio of number to node: what stays the same from 1 thread to 4
  * scales alike.  To be run with 4 processors and without -icount, which lets only
  * one of them run at a time; the counter then is the time.  Other load on the
- * host comes and goes more slowly than the turns do, which are compared in pairs.
+ * host comes and goes more slowly than the turns do, which are compared in pairs
+ * that begin with the one and the other.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -23,7 +24,7 @@
 
 #define MAX_THREADS	4
 #define OPENS		200
-#define TURNS		101
+#define TURNS		1001
 #define PER_MILLION	1000000
 
 struct opener {
@@ -70,13 +71,17 @@ static uint64_t turn(const struct disk *disks, unsigned int threads, bool same,
 
 static void measure(const struct disk *disks, unsigned int threads, bool same)
 {
-	uint64_t node, ratio[TURNS];
+	uint64_t node, number, ratio[TURNS];
 	char what[40];
 	unsigned int i;
 
 	for (i = 0; i < TURNS; i++) {
+		if (i % 2)
+			number = turn(disks, threads, same, true);
 		node = turn(disks, threads, same, false);
-		ratio[i] = turn(disks, threads, same, true) * PER_MILLION / node;
+		if (i % 2 == 0)
+			number = turn(disks, threads, same, true);
+		ratio[i] = number * PER_MILLION / node;
 	}
 	snprintf(what, sizeof(what), "%u on %s", threads,
 		 same ? "the same disk" : "different disks");
