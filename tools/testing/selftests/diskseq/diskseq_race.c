@@ -491,6 +491,14 @@ static bool is_blank_of_gone(const struct attempt *a, const char *block)
 	return fd < 0;
 }
 
+static enum result judge_change(const struct attempt *a, uint64_t number)
+{
+	if (!racing->held)
+		return CHANGED;
+	show_mismatch(a, "opened", number);
+	return MISMATCH;
+}
+
 static enum result judge(const struct attempt *a, enum opener how)
 {
 	alignas(RACE_BLOCK) char block[RACE_BLOCK];
@@ -514,16 +522,15 @@ static enum result judge(const struct attempt *a, enum opener how)
 		    opener_names[how]);
 	}
 
-	if (!still_is(a, how, &number)) {
-		if (!racing->held)
-			return CHANGED;
-		show_mismatch(a, "opened", number);
-		return MISMATCH;
-	}
+	if (!still_is(a, how, &number))
+		return judge_change(a, number);
 	len = pread(a->fd, block, sizeof(block), pos);
 	if (racing->lazy)
 		look_again(a->target);
-	if (!still_is(a, how, &number) || len <= 0)
+	if (!still_is(a, how, &number))
+		return judge_change(a, number);
+	/* A loop device that is being detached is held by us, but reads nothing. */
+	if (len <= 0)
 		return CHANGED;
 	if (how == BY_MOUNT && len == sizeof(block) &&
 	    is_blank_of_gone(a, block))
