@@ -34,8 +34,6 @@
 #include "../kselftest_harness.h"
 
 #define XVDA_PATH	"/dev/xvda"
-#define CONNECTED	4
-#define CLOSING		5
 
 /* Every open of a loop device by blkback shows as one of these. */
 #define LOOP_OPEN	"p:lo_open lo_open"

@@ -16,8 +16,6 @@
 #define TRACING		"/sys/kernel/tracing/"
 #define FAILSLAB	"/sys/kernel/debug/failslab/"
 
-enum { INITIALISING = 1, INIT_WAIT, INITIALISED, CONNECTED, CLOSING, CLOSED };
-
 static const char *const frontends[] = {
 	[XVDA] = "/local/domain/0/device/vbd/51712",
 	[NOBODY] = "/local/domain/0/diskseq-test/51712",

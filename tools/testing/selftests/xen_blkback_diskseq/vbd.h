@@ -16,6 +16,9 @@
  */
 enum vbd_frontend { XVDA, NOBODY };
 
+/* enum xenbus_state */
+enum { INITIALISING = 1, INIT_WAIT, INITIALISED, CONNECTED, CLOSING, CLOSED };
+
 #define VBD_BACKEND	"/local/domain/0/backend/vbd/0/51712"
 #define VBD_ERROR	"/local/domain/0/error/backend/vbd/0/51712/error"
 #define VBD_SYSFS	"/sys/bus/xen-backend/devices/vbd-0-51712"
@@ -32,7 +35,7 @@ void vbd_name_bytes(const void *uid, size_t len, const char *physical_device);
 /* The same, but earlier errors stay. */
 void vbd_write_nodes(const void *uid, size_t len, const char *physical_device);
 
-/* Does the backend come to that state?  (enum xenbus_state) */
+/* Does the backend come to that state? */
 bool vbd_comes_to(int state);
 /* Does the backend open a device, and is it called that? */
 bool vbd_opens(const char *uid);
