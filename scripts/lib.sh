@@ -74,12 +74,13 @@ install_packages()
 	fi
 }
 
-# download PACKAGE FOLDER: put the .deb there, without installing anything:
-# neither root nor a change of the system is needed.
+# download PACKAGE FOLDER [COMMAND]: put the .deb there, without installing anything:
+# neither root nor a change of the system is needed.  COMMAND PACKAGE knows another
+# place to get it from.
 download()
 {
 	log=$2/fetch.log
-	(cd "$2" && apt-get download "$1") >"$log" 2>&1 || {
+	(cd "$2" && apt-get download "$1") >"$log" 2>&1 || "${3:-false}" "$1" || {
 		# Brings the package list up to date too.
 		install_packages " ca-certificates"
 		(cd "$2" && apt-get download "$1") >"$log" 2>&1
