@@ -8,7 +8,7 @@ help:		## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
 	@echo
 	@echo 'KERNEL=6.12 (the default) or another version that Debian packages as'
-	@echo 'linux-source-VERSION, or the path of a kernel source tree.'
+	@echo 'linux-source-VERSION, KERNEL=newest, or the path of a kernel source tree.'
 
 demo:		## See the wrong disk opened by its path, and refused by its number
 	@scripts/demo
@@ -24,7 +24,7 @@ test-debug:	## The tests on kernels with KASAN, lockdep, kmemleak, KCSAN and mor
 
 soak:		## The race suite for long: OPENS=10000000 opens, CPUS=4 processors
 	@scripts/race --opens $(or $(OPENS),10000000) --cpus $(or $(CPUS),4) \
-		--seed $(or $(SEED),1) --timeout 604800 -- --slow-seconds $(or $(SLOW_SECONDS),60)
+		--seed $(or $(SEED),1) --timeout 86400 --slow-seconds $(or $(SLOW_SECONDS),60)
 
 mutants:	## See which test fails for each hole in scripts/mutants (MUTANTS=...)
 	@scripts/mutate $(MUTANTS)
@@ -39,7 +39,7 @@ bench:		## Measure what opening by number costs; results in build/bench/
 	@scripts/bench
 
 shell:		## An interactive shell inside the patched kernel (exit leaves it)
-	@scripts/run --tty --timeout 86400 -- sh
+	@scripts/run --tty -- sh
 
 graft:		## Put the patch set onto the kernel tree TREE
 	@scripts/graft $(or $(TREE),$(error TREE=/path/of/a/kernel/tree, please))

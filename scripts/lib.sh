@@ -8,10 +8,37 @@ export BUILD START
 
 PROG=${0##*/}
 
-# One line per step, with the time since the outermost script began.
+if [ ! -d "${TMPDIR:-/tmp}" ] || [ ! -w "${TMPDIR:-/tmp}" ]; then
+	echo "$PROG: TMPDIR ${TMPDIR:-/tmp}: not a folder to write to" >&2
+	exit 1
+fi
+# Neither can the kernel be built there, nor its command line name it.
+case $PROG:$ROOT$BUILD in
+graft:*) ;;
+*:*[!A-Za-z0-9/._+@~=-]*)
+	echo "$PROG: Linux can be built only in a path of letters, digits and /._+@~=- (this is $ROOT, build in $BUILD)" >&2
+	exit 1
+	;;
+esac
+
+# What this shell leaves behind goes with it, also after Ctrl-C: at_exit CODE
+leavings=
+trap 'eval "$leavings"' EXIT
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
+at_exit()
+{
+	leavings="$1; $leavings"
+}
+
+# One line per step, with the time since the outermost script began; on a
+# terminal in the place of a line that moves.
 step()
 {
-	printf '[%4d s] %s\n' $(($(date +%s) - START)) "$*" >&2
+	[ ! -t 2 ] || printf '\r\033[K' >&2
+	told=$(date +%s)
+	printf '[%4d s] %s\n' $((told - START)) "$*" >&2
 }
 
 die()
@@ -20,18 +47,225 @@ die()
 	exit 1
 }
 
-# Bad usage: the reason, then the help text that is the head of the script.
+# Bad usage: the reason, in one line.
 usage_error()
 {
-	printf '%s: %s\n' "$PROG" "$*" >&2
-	usage >&2
+	printf '%s: %s (see scripts/%s --help)\n' "$PROG" "$*" "$PROG" >&2
 	exit 2
+}
+
+# number OPTION VALUE [MAX]: refuse what is not a whole number from 1 to MAX.
+number()
+{
+	case $2 in
+	'' | 0* | *[!0-9]*) usage_error "$1 '$2': not a whole number above 0" ;;
+	esac
+	if [ ${#2} -gt 15 ] || [ "$2" -gt "${3:-$2}" ]; then
+		usage_error "$1 '$2': too large"
+	fi
 }
 
 # The comment at the head of a script, up to the first blank line, is its help.
 usage()
 {
 	sed -n '2,/^$/s/^# \{0,1\}//p' "$0"
+}
+
+# beside WATCHER COMMAND...: run COMMAND, and the function WATCHER in the background
+# until it ends.  That closes what others wait for the end of.
+beside()
+{
+	"$1" >/dev/null 9>&- &
+	watchers="$! ${watchers-}"
+	shift
+	# Not in a condition, where -e would not count in COMMAND.
+	case $- in
+	*e*)	set +e; "$@"; ended=$?; set -e ;;
+	*)	"$@"; ended=$? ;;
+	esac
+	stop_watcher
+	return "$ended"
+}
+stop_watcher()
+{
+	[ -n "${watchers-}" ] || return 0
+	kill "${watchers%% *}" 2>/dev/null || :
+	wait "${watchers%% *}" 2>/dev/null || :
+	watchers=${watchers#* }
+}
+stop_watchers()
+{
+	while [ -n "${watchers-}" ]; do
+		stop_watcher
+	done
+}
+at_exit stop_watchers
+
+# A second of a watcher, as long as there is something to watch.
+tick()
+{
+	sleep 1 2>/dev/null && kill -0 $$ 2>/dev/null
+}
+
+# progress SAY COMMAND...: run COMMAND, and tell how far it is: what SAY, a command
+# without quotes, prints, as one moving line on a terminal, or else as a line every 20 s.  What runs
+# inside of it and has progress of its own tells the outermost, in $PROGRESS.
+progress()
+{
+	say=$1
+	shift
+	since=$(date +%s)
+	: "${told:=$since}"
+	if [ -n "${PROGRESS-}" ]; then
+		set -- tell_progress "$@"
+		outermost=
+	else
+		mkdir -p "$BUILD"
+		export PROGRESS="$BUILD/progress.$$"
+		: >"$PROGRESS"
+		at_exit "rm -f '$PROGRESS'"
+		set -- show_progress "$@"
+		outermost=1
+	fi
+	case $- in
+	*e*)	set +e; beside "$@"; set -e ;;
+	*)	beside "$@" ;;
+	esac
+	if [ -n "$outermost" ]; then
+		rm -f "$PROGRESS"
+		unset PROGRESS
+		[ ! -t 2 ] || printf '\r\033[K' >&2
+		# When show_progress did so last.
+		told=$((told + ($(date +%s) - told) / 20 * 20))
+	else
+		: >"$PROGRESS"
+	fi
+	return "$ended"
+}
+tell_progress()
+{
+	while tick; do
+		$say 2>/dev/null >"$PROGRESS"
+	done
+}
+show_progress()
+{
+	while tick; do
+		if [ ! -t 2 ]; then
+			[ $(($(date +%s) - told)) -ge 20 ] || continue
+			told=$(date +%s)
+		fi
+		text=$($say 2>/dev/null | head -n 1) || :
+		inner=$(head -n 1 "$PROGRESS" 2>/dev/null) || :
+		text="$text${text:+${inner:+: }}$inner"
+		if [ -t 2 ]; then
+			columns=$(stty size <&2 2>/dev/null) || :
+			columns=${columns#* }
+			[ "${columns:-0}" -gt 20 ] || columns=80
+			printf '\r[%4d s] %.*s\033[K' $(($(date +%s) - START)) $((columns - 11)) "$text" >&2
+		else
+			step "$text"
+		fi
+	done
+}
+
+# of_total DONE TOTAL WHAT: for progress, such as "124 of 480 objects, about 60 s
+# left"; a TOTAL that is too low is none.
+of_total()
+{
+	took=$(($(date +%s) - since))
+	if [ "$2" -le "$1" ]; then
+		echo "$1 $3"
+	elif [ "$1" = 0 ] || [ $took -lt 10 ]; then
+		echo "$1 of $2 $3"
+	else
+		echo "$1 of $2 $3, about $((took * ($2 - $1) / $1)) s left"
+	fi
+}
+
+# count_objects FOLDER: those that a make has left there.
+count_objects()
+{
+	find "$1" -name '[!.]*.o' 2>/dev/null | wc -l
+}
+
+# For progress, after what it is:
+
+# objects FOLDER TOTAL WHAT: what a make has made there, of about as many.
+objects()
+{
+	folder=$1 total=$2
+	shift 2
+	made=$(find "$folder" -name '[!.]*.o' -newermt "@$since" 2>/dev/null | wc -l)
+	echo "$*: $(of_total "$made" "$total" objects)"
+}
+
+# megabytes FOLDER TOTAL WHAT: what has been written there, of about as many.
+megabytes()
+{
+	folder=$1 total=$2
+	shift 2
+	echo "$*: $(of_total "$(du -sm "$folder" | cut -f1)" "$total" MB)"
+}
+
+# last_line FILE WHAT
+last_line()
+{
+	file=$1
+	shift
+	echo "$*: $(tail -n 1 "$file")"
+}
+
+# wait_for_lock WHO: for the lock on file descriptor 9
+wait_for_lock()
+{
+	flock -n 9 || progress "echo waiting for $1" flock 9
+}
+
+# guarded SECONDS SIGN FILE COMMAND...: run a program, but end it when what the
+# function SIGN prints has been the same for SECONDS, or after 20 times that: status 124.
+# It is the seconds of the watcher that count, which a busy machine delays as well.
+# The first word of SIGN stands for what the user sees; if that is nothing for long,
+# say so.  FILE is for the process id.
+guarded()
+{
+	limit=$1 sign=$2 guard=$3
+	shift 3
+	rm -f "$guard.silent"
+	# shellcheck disable=SC2016 # for the inner shell
+	beside watch_for_silence sh -c 'echo $$ >"$0"; exec "$@"' "$guard" \
+		timeout --foreground -k 5 $((limit * 20)) "$@" || :
+	rm -f "$guard"
+	[ ! -f "$guard.silent" ] || ended=124
+	rm -f "$guard.silent"
+	return "$ended"
+}
+watch_for_silence()
+{
+	old='' seen='' silent=0 unseen=$(date +%s) told=$(date +%s)
+	while tick; do
+		new=$("$sign" 2>/dev/null) || :
+		silent=$((silent + 1))
+		[ "$new" = "$old" ] || silent=0
+		now=$(date +%s)
+		[ "${new%% *}" = "$seen" ] || unseen=$now told=$now
+		old=$new seen=${new%% *}
+		if [ "$silent" -ge "$limit" ]; then
+			: >"$guard.silent"
+			kill "$(cat "$guard")"
+			return
+		fi
+		[ -n "${PROGRESS-}" ] || [ $((now - told)) -lt 20 ] ||
+			step "still running: nothing printed for $((now - unseen)) s"
+	done
+}
+
+# need_space MEGABYTES WHAT: refuse to begin WHAT if build/ has not that much room.
+need_space()
+{
+	mkdir -p "$BUILD"
+	free=$(df -Pm "$BUILD" | awk 'NR == 2 { print $4 }')
+	[ "$free" -ge "$1" ] || die "$BUILD: $2 takes $1 MB, and $free MB are free"
 }
 
 # need COMMAND-OR-FILE:PACKAGE...
@@ -51,6 +285,34 @@ need()
 	install_packages "$missing"
 }
 
+# why LOG: what apt says is wrong, in one line.
+why()
+{
+	{
+		sed -n 's/^[EW]: \(Failed to fetch\)/\1/p' "$1" | head -n 1
+		sed -n '/by \(glob\|regex\)/d; /Failed to fetch/d; s/^E: //p' "$1"
+	} | awk '!seen[$0]++' | head -n 3 | paste -sd';' | sed 's/;/; /g'
+}
+
+# with_apt LOG COMMAND...: run it when nobody else uses the package lists or the
+# archive: for these apt does not wait, only for dpkg's lock.
+with_apt()
+{
+	apt_log=$1
+	shift
+	tries=600
+	until [ $tries = 0 ]; do
+		tries=$((tries - 1))
+		apt_status=0
+		"$@" >"$apt_log" 2>&1 </dev/null || apt_status=$?
+		if [ "$apt_status" = 0 ] || ! grep -q '^E: Could not get lock' "$apt_log"; then
+			break
+		fi
+		sleep 1
+	done
+	return "$apt_status"
+}
+
 install_packages()
 {
 	install="apt-get install -y --no-install-recommends$1"
@@ -64,51 +326,138 @@ install_packages()
 	step "installing$1"
 	mkdir -p "$BUILD"
 	log=$BUILD/packages.log
-	# An old package list names versions that the archive no longer has.
-	# shellcheck disable=SC2086 # a list of words
-	if ! { $as_root apt-get update &&
-	       $as_root env DEBIAN_FRONTEND=noninteractive $install; } \
-	       >"$log" 2>&1 </dev/null; then
-		tail -n 5 "$log" >&2
-		die "cannot install$1 (log: $log) - no network? Then install them by hand: $install"
-	fi
+	# An old package list names versions that the archive no longer has.  Whether
+	# one of the system's sources fails that is not needed here, installing tells.
+	# shellcheck disable=SC2086 # lists of words
+	{
+		progress "last_line $log.update package lists" \
+			with_apt "$log.update" $as_root apt-get update || :
+		progress "last_line $log packages" \
+			with_apt "$log" $as_root env DEBIAN_FRONTEND=noninteractive \
+			${install%% *} -o DPkg::Lock::Timeout=600 ${install#* } ||
+			die "cannot install$1: $(why "$log") (log: $log). By hand: $install"
+	}
 }
 
-# download PACKAGE FOLDER [COMMAND]: put the .deb there, without installing anything:
-# neither root nor a change of the system is needed.  COMMAND PACKAGE knows another
-# place to get it from.
+# new_lists SUITE...: the package lists of apt_of_our_own: of other_suites, or if none
+# is named, of the system's sources.
+new_lists()
+{
+	[ $# = 0 ] || other_suites "$@"
+	progress "last_line $log looking for ${package:-the newest kernel}${*:+ in $*}" \
+		in_folder apt_of_our_own apt-get update || :
+}
+
+# apt_of_our_own COMMAND...: apt with package lists of our own, in the folder $apt:
+# it takes no root, and the system's may be old or none.
+apt_of_our_own()
+{
+	tool=$1
+	shift
+	mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial" "$apt/parts"
+	set -- -o "Dir::State::Lists=$apt/lists" -o "Dir::Cache=$apt/cache" \
+		-o Acquire::Languages=none -o APT::Sandbox::User= "$@"
+	if [ -s "$apt/sources" ]; then
+		set -- -o Dir::Etc::SourceList=/dev/null -o "Dir::Etc::SourceParts=$apt/parts" "$@"
+	fi
+	"$tool" "$@"
+}
+
+# other_suites SUITE...: have apt_of_our_own look there, on the mirrors that the
+# system's own sources have Debian from, with the options that they give for it.
+# It has looked in these before: apt tells only of what there is a list of.
+other_suites()
+{
+	# shellcheck disable=SC2016 # apt's variables
+	[ -s "$apt/entries" ] ||
+		apt_of_our_own apt-get indextargets --format '$(COMPONENT) $(LABEL) $(SOURCESENTRY)' 'Created-By: Packages' |
+		sed -n 's/^main \(Debian\|\$(LABEL)\) \(\/.*\)$/\2/p' | sort -u >"$apt/entries"
+	rm -rf "$apt/parts"
+	mkdir -p "$apt/parts"
+	: >"$apt/sources"
+	while IFS= read -r entry; do
+		echo "$entry" >>"$apt/sources"
+		part=$apt/parts/$(wc -l <"$apt/sources")
+		case ${entry%:*} in
+		*.sources)
+			# The paragraph of that number, but for what it takes from there.
+			grep -v '^#' "${entry%:*}" |
+				awk -v RS= -v number="${entry##*:}" 'NR == number' |
+				awk -v suites="$*" '
+				/^[^ \t]/ { ours = tolower($1) ~ /^(types|suites|components|enabled):$/ }
+				!ours
+				END { print "Types: deb\nSuites: " suites "\nComponents: main" }' >"$part.sources"
+			;;
+		*)
+			for suite; do
+				sed -n "${entry##*:}{
+					s/#.*//
+					s/^[ \t]*deb[ \t]*\(\[[^]]*\]\)\{0,1\}[ \t]*\([^ \t]*\)[ \t].*/deb \1 \2 $suite main/p
+				}" "${entry%:*}"
+			done >"$part.list"
+			;;
+		esac
+	done <"$apt/entries"
+}
+
+# download PACKAGE FOLDER [SUITES]...: put the .deb there, without installing anything:
+# neither root nor a change of the system is needed.  If what the system has does
+# not give it, the next SUITES on the same mirrors may.
 download()
 {
-	log=$2/fetch.log
-	(cd "$2" && apt-get download "$1") >"$log" 2>&1 || "${3:-false}" "$1" || {
-		# Brings the package list up to date too.
-		install_packages " ca-certificates"
-		(cd "$2" && apt-get download "$1") >"$log" 2>&1
-	} || {
-		tail -n 3 "$log" >&2
-		die "cannot get $1 (log: $log) - no network, or no such package? By hand: apt-get install $1"
-	}
+	package=$1
+	folder=$2
+	log=$BUILD/download.log
+	apt=$2/apt
+	shift 2
+	at_exit "rm -rf '$apt'"
+	: >"$log"
+	progress "megabytes $folder 0 downloading" in_folder apt-get download "$package" && return
+	rm -rf "$apt"
+	for suites in '' "$@"; do
+		# shellcheck disable=SC2086 # a list of suites
+		new_lists $suites
+		apt_of_our_own apt-cache show "$package" >/dev/null 2>&1 || continue
+		progress "megabytes $folder 0 downloading" in_folder apt_of_our_own apt-get download "$package" && break
+	done || :
+	rm -rf "$apt"
+	# shellcheck disable=SC2144 # of one package
+	[ -f "$folder/$package"_*.deb ] ||
+		die "cannot get $package: $(why "$log") (looked in the system's sources, $*; log: $log)"
+}
+in_folder()
+{
+	(cd "$folder" && "$@") >>"$log" 2>&1 </dev/null
 }
 
 # set_kernel KERNEL: sets KDIR, the folder of that kernel below build/.
 # shellcheck disable=SC2034 # for those who source this
-# KERNEL is a version that Debian packages as linux-source-VERSION, or a tree.
+# KERNEL is a version that Debian packages as linux-source-VERSION, "newest" for the
+# newest of these, or a tree.
 set_kernel()
 {
+	version=$1
+	tree=
 	case $1 in
 	*/*)
-		[ -f "$1/Kbuild" ] || die "$1: not a kernel source tree"
+		[ -f "$1/Kbuild" ] || die "kernel '$1': not a kernel source tree"
 		tree=$(cd "$1" && pwd -P)
-		KDIR=$BUILD/$(basename "$tree")-$(printf %s "$tree" | cksum | cut -d' ' -f1)
+		version=$(basename "$tree" | tr -c 'A-Za-z0-9._\n-' _)-$(printf %s "$tree" | cksum | cut -d' ' -f1)
 		;;
-	*[!0-9.]* | '')
-		die "kernel '$1': give a version such as 6.12, or the path of a source tree"
+	newest)
+		version=$("$ROOT/scripts/fetch" --newest)
 		;;
+	*[!0-9.]* | .* | *. | *..* | [!.]*.*.*.* | '')
+		version=
+		;;
+	*.*) ;;
 	*)
-		tree=
-		KDIR=$BUILD/$1
+		version=
 		;;
 	esac
+	[ -n "$version" ] ||
+		die "kernel '$1': give a version such as 6.12, newest, or the path of a source tree (with a /)"
+	KDIR=$BUILD/$version
 }
 
 # copy_touched SOURCE DIR: copy to DIR what scripts/graft needs of the kernel
