@@ -343,9 +343,13 @@ install_packages()
 # is named, of the system's sources.
 new_lists()
 {
-	[ $# = 0 ] || other_suites "$@"
 	progress "last_line $log looking for ${package:-the newest kernel}${*:+ in $*}" \
-		in_folder apt_of_our_own apt-get update || :
+		update_lists "$@" || :
+}
+update_lists()
+{
+	[ $# = 0 ] || other_suites "$@"
+	in_folder apt_of_our_own apt-get update
 }
 
 # apt_of_our_own COMMAND...: apt with package lists of our own, in the folder $apt:
