@@ -2,10 +2,10 @@
 # `make` alone lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-xen test test-debug soak mutants check series bench shell graft clean
+.PHONY: help demo demo-xen test test-debian12 test-debian13 test-debug soak mutants check series bench shell graft clean
 
 help:		## List the targets
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
+	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
 	@echo
 	@echo 'KERNEL=6.12 (the default) or another version that Debian packages as'
 	@echo 'linux-source-VERSION, KERNEL=newest, or the path of a kernel source tree.'
@@ -18,6 +18,11 @@ demo-xen:	## See a guest of Xen get the wrong disk, and with our script the righ
 
 test:		## Run all tests; ends with "N passed, N failed, N skipped"
 	@scripts/test
+
+test-debian12 test-debian13: test-debian%:
+	@scripts/debian --suite $* -- make $(or $(TARGETS),demo test)
+
+test-debian13:	## "make demo test", or TARGETS=..., on a bare Debian 13 (or 12)
 
 test-debug:	## The tests on kernels with KASAN, lockdep, kmemleak, KCSAN and more
 	@scripts/test uml-debug kunit-debug race-debug kunit-kcsan race-kcsan xen-debug

@@ -8,6 +8,9 @@ export BUILD START
 
 PROG=${0##*/}
 
+# The tools of an administrator are not in the path of an ordinary user.
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+
 if [ ! -d "${TMPDIR:-/tmp}" ] || [ ! -w "${TMPDIR:-/tmp}" ]; then
 	echo "$PROG: TMPDIR ${TMPDIR:-/tmp}: not a folder to write to" >&2
 	exit 1
@@ -268,21 +271,73 @@ need_space()
 	[ "$free" -ge "$1" ] || die "$BUILD: $2 takes $1 MB, and $free MB are free"
 }
 
-# need COMMAND-OR-FILE:PACKAGE...
-# Install the packages whose command, or file (a path), is not there.
-need()
+# What the scripts need, as need() takes it: to build a kernel, to run it with or
+# without QEMU, KUnit, the kselftests with the tools that they try, the checks.
+# shellcheck disable=SC2034 # for those who source this
 {
-	missing=
+	NEED_BUILD="gcc:gcc make:make flex:flex bison:bison bc:bc patch:patch perl:perl xz:xz-utils
+		/usr/include/stdlib.h:libc6-dev"
+	NEED_RUN="busybox:busybox-static"
+	NEED_QEMU="$NEED_RUN qemu-system-x86_64:qemu-system-x86 /usr/include/libelf.h:libelf-dev"
+	NEED_KUNIT="python3:python3"
+	NEED_DEMO="losetup:mount dmsetup:dmsetup"
+	NEED_SELFTESTS="rsync:rsync /usr/include/liburing.h:liburing-dev pkg-config:pkg-config
+		/usr/include/libnl3/netlink/genl/genl.h:libnl-genl-3-dev
+		losetup:mount lsblk:util-linux mkfs.ext4:e2fsprogs dmsetup:dmsetup
+		cryptsetup:cryptsetup-bin cmp:diffutils"
+	NEED_CHECK="git:git python3:python3 shellcheck:shellcheck sparse:sparse
+		/usr/include/libelf.h:libelf-dev"
+}
+
+# need_xen: what Xen needs, whose tools are in a package with the version in its name.
+need_xen()
+{
+	utils=$(xen_utils)
+	# Without a package list there is no telling; this brings one.
+	echo "xenstore-write:xenstore-utils /usr/lib/xen-[0-9]*/bin/xl:${utils:-xen-utils-common}"
+}
+
+xen_utils()
+{
+	apt-cache depends xen-system-amd64 2>/dev/null |
+		sed -n 's/.*Depends: \(xen-utils-[0-9.]*\)$/\1/p'
+}
+
+# missing COMMAND-OR-FILE:PACKAGE...
+# The packages whose command, or file (a path), is not there, each after a blank.
+missing()
+{
 	for pair; do
 		what=${pair%%:*}
 		case $what in
-		/*)	[ -e "$what" ] && continue ;;
+		/*)
+			# shellcheck disable=SC2086 # may be a pattern
+			ls -d $what >/dev/null 2>&1 && continue
+			;;
 		*)	command -v "$what" >/dev/null && continue ;;
 		esac
-		missing="$missing ${pair#*:}"
+		printf ' %s' "${pair#*:}"
 	done
-	[ -n "$missing" ] || return 0
-	install_packages "$missing"
+}
+
+# need COMMAND-OR-FILE:PACKAGE...
+# Install the packages that are missing.
+need()
+{
+	if [ "$(id -u)" != 0 ] && [ -e "$BUILD" ]; then
+		foreign=$(find "$BUILD" -maxdepth 2 ! -path "$BUILD/debian/*" ! -writable -print -quit)
+		[ -z "$foreign" ] || die "$foreign belongs to somebody else, perhaps to root after sudo: sudo chown -R $(id -un) '$BUILD'"
+	fi
+	packages=$(missing "$@")
+	[ -z "$packages" ] || install_packages "$packages"
+}
+
+# foresee COMMAND-OR-FILE:PACKAGE...
+# An ordinary user is asked for his password, or told what is missing, at once for
+# all that is going to be needed, before anything is downloaded or built.
+foresee()
+{
+	[ "$(id -u)" = 0 ] || need "$@"
 }
 
 # why LOG: what apt says is wrong, in one line.
