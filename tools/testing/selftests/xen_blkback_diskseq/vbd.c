@@ -23,11 +23,6 @@ static const char *const frontends[] = {
 
 static const char *frontend_path;
 static int kmsg = -1;
-/*
- * The watch of the backend fires once when it is registered.  If it gets round
- * to that only after the nodes are there, it acts on them twice.
- */
-static bool may_act_twice;
 
 static const char *below(const char *dir, const char *node)
 {
@@ -51,8 +46,8 @@ static bool has_state(const char *dir, int state)
 	return xs_is(below(dir, "state"), value);
 }
 
-void vbd_create(enum vbd_frontend frontend, const char *mode,
-		const char *device_type)
+void vbd_announce(enum vbd_frontend frontend, const char *mode,
+		  const char *device_type)
 {
 	const char *const back[][2] = {
 		{ "frontend", frontends[frontend] }, { "frontend-id", "0" },
@@ -77,9 +72,15 @@ void vbd_create(enum vbd_frontend frontend, const char *mode,
 		for (size_t i = 0; i < sizeof(front) / sizeof(*front); i++)
 			xs_write(below(frontend_path, front[i][0]), front[i][1]);
 	} while (!xs_end());
+}
+
+void vbd_create(enum vbd_frontend frontend, const char *mode,
+		const char *device_type)
+{
+	vbd_announce(frontend, mode, device_type);
 	if (!vbd_comes_to(INIT_WAIT))
 		errx(1, "the backend does not come up");
-	may_act_twice = true;
+	vbd_settle();
 }
 
 void vbd_destroy(void)
@@ -167,9 +168,14 @@ static void write_file(const char *path, const char *text)
 	close(fd);
 }
 
+bool vbd_has_open(const char *uid)
+{
+	return file_is(VBD_SYSFS "/physical_device_uid", uid);
+}
+
 bool vbd_opens(const char *uid)
 {
-	return wait_until(file_is(VBD_SYSFS "/physical_device_uid", uid));
+	return wait_until(vbd_has_open(uid));
 }
 
 /* How many records of the kernel's log have the text, since the last call. */
@@ -212,8 +218,6 @@ bool vbd_refuses(int error)
 	lines = log_count("physical-device-uid");
 	if (lines != 1)
 		printf("# %u lines in the log\n", lines);
-	if (may_act_twice && lines == 2)
-		lines = 1;
 	if (!access(VBD_SYSFS "/physical_device_uid", F_OK)) {
 		printf("# something is open\n");
 		return false;
@@ -221,21 +225,20 @@ bool vbd_refuses(int error)
 	return good && lines == 1;
 }
 
+void vbd_set_frontend(int state)
+{
+	set_state(frontend_path, state);
+}
+
 void vbd_reconnect(void)
 {
-	for (int tries = 1 + may_act_twice; tries; tries--) {
-		set_state(frontend_path, CLOSED);
-		if (!vbd_comes_to(CLOSED))
-			errx(1, "the backend does not close");
-		set_state(frontend_path, INITIALISING);
-		wait_until(has_state(VBD_BACKEND, INIT_WAIT) ||
-			   has_state(VBD_BACKEND, CLOSING));
-		if (has_state(VBD_BACKEND, INIT_WAIT)) {
-			may_act_twice = false;
-			return;
-		}
-	}
-	errx(1, "the backend does not wait again");
+	vbd_set_frontend(CLOSED);
+	if (!vbd_comes_to(CLOSED))
+		errx(1, "the backend does not close");
+	vbd_set_frontend(INITIALISING);
+	if (!vbd_comes_to(INIT_WAIT))
+		errx(1, "the backend does not wait again");
+	vbd_settle();
 }
 
 void trace_start(const char *event)
@@ -263,20 +266,57 @@ unsigned int trace_count(const char *text)
 	return count;
 }
 
-static const char *fail_nth_path(void)
+/* A file of the thread's directory in /proc, in static storage. */
+static const char *xenwatch_file(const char *name)
 {
 	static char path[64];
-	char comm[32];
+	static int xenwatch;
 	int pid;
 
-	for (pid = 1; !*path && pid < 32768; pid++) {
-		snprintf(comm, sizeof(comm), "/proc/%d/comm", pid);
-		if (file_is(comm, "xenwatch"))
-			snprintf(path, sizeof(path), "/proc/%d/fail-nth", pid);
+	for (pid = 1; !xenwatch && pid < 32768; pid++) {
+		snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+		if (file_is(path, "xenwatch"))
+			xenwatch = pid;
 	}
-	if (!*path)
+	if (!xenwatch)
 		errx(1, "there is no thread xenwatch");
+	snprintf(path, sizeof(path), "/proc/%d/%s", xenwatch, name);
 	return path;
+}
+
+/*
+ * How often the thread has slept, if it does so for want of an event; otherwise
+ * -1: while it waits for a reply, its state is D.
+ */
+static long xenwatch_sleeps(void)
+{
+	FILE *status = fopen(xenwatch_file("status"), "r");
+	char line[256], state = 0;
+	long sleeps = -1;
+
+	if (!status)
+		err(1, "status of xenwatch");
+	while (fgets(line, sizeof(line), status)) {
+		sscanf(line, "State: %c", &state);
+		sscanf(line, "voluntary_ctxt_switches: %ld", &sleeps);
+	}
+	fclose(status);
+	return state == 'S' ? sleeps : -1;
+}
+
+static bool has_settled(void)
+{
+	long sleeps = xenwatch_sleeps();
+
+	/* An event of what was written before this comes before the reply. */
+	xs_read("/local/domain/0");
+	return sleeps >= 0 && xenwatch_sleeps() == sleeps;
+}
+
+void vbd_settle(void)
+{
+	if (!wait_until(has_settled()))
+		errx(1, "xenwatch does not come to rest");
 }
 
 void fail_allocation(unsigned int nth)
@@ -290,10 +330,10 @@ void fail_allocation(unsigned int nth)
 	write_file(FAILSLAB "ignore-gfp-wait", "0");
 	write_file(FAILSLAB "verbose", "0");
 	snprintf(number, sizeof(number), "%u", nth);
-	write_file(fail_nth_path(), number);
+	write_file(xenwatch_file("fail-nth"), number);
 }
 
 unsigned int fail_remaining(void)
 {
-	return atoi(read_file(fail_nth_path()));
+	return atoi(read_file(xenwatch_file("fail-nth")));
 }

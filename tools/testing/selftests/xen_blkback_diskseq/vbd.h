@@ -23,9 +23,18 @@ enum { INITIALISING = 1, INIT_WAIT, INITIALISED, CONNECTED, CLOSING, CLOSED };
 #define VBD_ERROR	"/local/domain/0/error/backend/vbd/0/51712/error"
 #define VBD_SYSFS	"/sys/bus/xen-backend/devices/vbd-0-51712"
 
-/* Create it, and wait until the backend waits for the hotplug script. */
+/* Write the nodes that make the backend create it. */
+void vbd_announce(enum vbd_frontend frontend, const char *mode,
+		  const char *device_type);
+/* Create it: the backend waits for the hotplug script, and for nothing else. */
 void vbd_create(enum vbd_frontend frontend, const char *mode,
 		const char *device_type);
+/*
+ * Wait until this kernel has handled all events of what was written, by us or by
+ * itself.  InitWait is not the end of that: the watches that a device registers
+ * fire once, and each node that was written fires the one of all backends.
+ */
+void vbd_settle(void);
 /* Remove it, connected or not, and what it has left in XenStore. */
 void vbd_destroy(void);
 
@@ -37,14 +46,18 @@ void vbd_write_nodes(const void *uid, size_t len, const char *physical_device);
 
 /* Does the backend come to that state? */
 bool vbd_comes_to(int state);
-/* Does the backend open a device, and is it called that? */
+/* Has the backend a device open that is called that? */
+bool vbd_has_open(const char *uid);
+/* The same, waiting for it. */
 bool vbd_opens(const char *uid);
 /*
  * Does the backend refuse, with an error that has this number and, once in
  * XenStore and once in the kernel's log since vbd_name(), physical-device-uid?
  */
 bool vbd_refuses(int error);
-/* The frontend that is nobody goes through Closed: the backend waits again. */
+/* Write the state of the frontend that is nobody. */
+void vbd_set_frontend(int state);
+/* It goes through Closed: the backend waits again. */
 void vbd_reconnect(void);
 
 /*
