@@ -91,13 +91,16 @@ void vbd_destroy(void)
 		if (!vbd_comes_to(CLOSED))
 			errx(1, "the backend does not close");
 	}
-	/* A backend goes when its frontend does. */
+	/*
+	 * A backend goes when its frontend does; one that has no driver, since
+	 * its set-up failed, only when its own nodes go.
+	 */
 	for (size_t i = 0; i < sizeof(frontends) / sizeof(*frontends); i++)
 		xs_rm(frontends[i]);
 	xs_rm("/local/domain/0/diskseq-test");
+	xs_rm(VBD_BACKEND);
 	if (!wait_until(access(VBD_SYSFS, F_OK)))
 		errx(1, VBD_SYSFS " does not go away");
-	xs_rm(VBD_BACKEND);
 	xs_rm("/local/domain/0/error");
 	if (!wait_until(access("/sys/bus/xen/devices/vbd-51712", F_OK)))
 		errx(1, "the frontend does not go away");
