@@ -20,7 +20,7 @@ test:		## Run all tests; ends with "N passed, N failed, N skipped"
 	@scripts/test
 
 test-debug:	## The tests on kernels with KASAN, lockdep, kmemleak, KCSAN and more
-	@scripts/test uml-debug kunit-debug race-debug kunit-kcsan race-kcsan xen-debug
+	@scripts/test uml-debug kunit-debug race-debug kunit-kcsan race-kcsan race-events xen-debug
 
 soak:		## The race suite for long: OPENS=10000000 opens, CPUS=4 processors
 	@scripts/race --opens $(or $(OPENS),10000000) --cpus $(or $(CPUS),4) \

@@ -200,6 +200,8 @@ extern struct beside_counts beside_counts;
 /* @which is a bit mask of enum beside. */
 void beside_start(unsigned int which, uint64_t seed);
 void beside_stop(void);
+/* Wait until no command is on its way any more. */
+void beside_settle(void);
 
 /* Events of @rounds turns of all targets; opens the node at each, as udev does. */
 unsigned long race_events(unsigned long rounds,

@@ -152,6 +152,32 @@ static void *hoard_pages(void *arg)
 	return NULL;
 }
 
+/*
+ * From the moment when a drive tells the sender of another medium, until the
+ * kernel sees that answer, nobody else can know.  It may read the other medium
+ * with the number of the one before; what it writes is there, and cannot be told
+ * from what arrives later.  Hence a disk is either written to or sent commands.
+ */
+static atomic_ulong sending;	/* odd while a command is on its way */
+
+static bool is_for_sender(const struct target *t)
+{
+	return !t->kind->writes || t->turn % 2;
+}
+
+static bool is_for_writer(const struct target *t)
+{
+	return !t->kind->drive || !is_for_sender(t);
+}
+
+void beside_settle(void)
+{
+	unsigned long was = sending;
+
+	while (was % 2 && sending == was)
+		usleep(100);
+}
+
 static void write_some(struct target *t, uint64_t *seed)
 {
 	alignas(RACE_BLOCK) char block[RACE_BLOCK];
@@ -159,7 +185,6 @@ static void write_some(struct target *t, uint64_t *seed)
 	unsigned int part = racing->table ? race_random(seed, 2) : 0;
 	int fd = open_by_number(number, part, O_RDWR);
 	unsigned int left = 1 + race_random(seed, 4);
-	bool changed = false;
 
 	if (fd < 0)
 		return;
@@ -168,18 +193,15 @@ static void write_some(struct target *t, uint64_t *seed)
 	 * What is written when the disk has just been changed is rightly on the
 	 * next one: then the number is another after it.
 	 */
-	while (!changed && left-- && !race_stop) {
+	while (left-- && !race_stop && is_for_writer(t) &&
+	       diskseq_of(fd) == number) {
 		off_t pos = AREA_POS +
 			    race_random(seed, AREA_BLOCKS) * RACE_BLOCK;
 
 		write_begin(label);
-		changed = diskseq_of(fd) != number;
-		if (!changed) {
-			if (pwrite(fd, block, sizeof(block), pos) > 0)
-				beside_counts.written++;
-			changed = diskseq_of(fd) != number;
-		}
-		write_end(changed);
+		if (pwrite(fd, block, sizeof(block), pos) > 0)
+			beside_counts.written++;
+		write_end(diskseq_of(fd) != number);
 		if (!racing->blocks)
 			usleep(race_random(seed, 3000));
 	}
@@ -198,7 +220,7 @@ static void *write_blocks(void *arg)
 }
 
 /* Whatever comes of it; who sends it has not asked for the number. */
-static void send_test_unit_ready(int fd)
+static void send_test_unit_ready(const struct target *t, int fd)
 {
 	unsigned char command[6] = { 0 }, sense[32];
 	struct sg_io_hdr header = {
@@ -211,8 +233,10 @@ static void send_test_unit_ready(int fd)
 		.timeout = 10000,
 	};
 
-	if (!ioctl(fd, SG_IO, &header))
+	sending++;
+	if (is_for_sender(t) && !ioctl(fd, SG_IO, &header))
 		beside_counts.sent++;
+	sending++;
 }
 
 static void *send_commands(void *arg)
@@ -225,7 +249,7 @@ static void *send_commands(void *arg)
 		t = any_target(&self->seed);
 		fd = open(t->node, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 		for (int i = 0; i < 64 && fd >= 0 && !race_stop; i++) {
-			send_test_unit_ready(fd);
+			send_test_unit_ready(t, fd);
 			usleep(race_random(&self->seed, 4000));
 		}
 		if (fd >= 0)

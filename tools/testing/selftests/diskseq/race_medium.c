@@ -319,6 +319,12 @@ enum reading race_read_both(struct target *t, int fd, uint64_t number,
 			continue;
 		if (is_blank_of_gone(number, part, data[way]))
 			return READ_CHANGED;
+		if (t->kind->drive) {
+			beside_settle();
+			look_again(t);
+			if (diskseq_of(fd) != number)
+				return READ_CHANGED;
+		}
 		race_mismatch("%s, %" PRIu64 " part %u, disk %#" PRIx64 ": %s gives %#" PRIx64,
 			      t->node, number, part, label, ways[way], found);
 		return READ_WRONG;

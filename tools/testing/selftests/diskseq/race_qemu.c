@@ -251,6 +251,7 @@ static uint64_t media_turn(struct target *t, int (*step)(struct target *t))
 
 	do {
 		race_step(t);
+		beside_settle();
 		race_persist(t, "insertion", step);
 	} while (!race_notice(t));
 	number = diskseq_of_path(t->node);
