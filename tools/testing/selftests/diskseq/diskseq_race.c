@@ -191,6 +191,17 @@ static uint64_t number_in_sysfs(const struct target *t)
 	return strtoull(number, NULL, 10);
 }
 
+/*
+ * A partition keeps the number of its table while it is open, although the disk
+ * can have another medium by then: which is what is read and written through it.
+ */
+bool race_is_still(const struct target *t, int fd, uint64_t number,
+		   unsigned int part)
+{
+	return diskseq_of(fd) == number &&
+	       (!part || !t->kind->table || number_in_sysfs(t) == number);
+}
+
 void race_step(struct target *t)
 {
 	uint64_t number = number_in_sysfs(t);

@@ -159,6 +159,9 @@ enum reading { READ_RIGHT, READ_CHANGED, READ_WRONG };
 enum reading race_read_both(struct target *t, int fd, uint64_t number,
 			    unsigned int part, bool known);
 
+/* Is it still the disk @number, or a partition of it, that is open? */
+bool race_is_still(const struct target *t, int fd, uint64_t number,
+		   unsigned int part);
 /* Another step that can change the number is about to be taken. */
 void race_step(struct target *t);
 /*

@@ -194,14 +194,14 @@ static void write_some(struct target *t, uint64_t *seed)
 	 * next one: then the number is another after it.
 	 */
 	while (left-- && !race_stop && is_for_writer(t) &&
-	       diskseq_of(fd) == number) {
+	       race_is_still(t, fd, number, part)) {
 		off_t pos = AREA_POS +
 			    race_random(seed, AREA_BLOCKS) * RACE_BLOCK;
 
 		write_begin(label);
 		if (pwrite(fd, block, sizeof(block), pos) > 0)
 			beside_counts.written++;
-		write_end(diskseq_of(fd) != number);
+		write_end(!race_is_still(t, fd, number, part));
 		if (!racing->blocks)
 			usleep(race_random(seed, 3000));
 	}

@@ -302,7 +302,8 @@ enum reading race_read_both(struct target *t, int fd, uint64_t number,
 	}
 	if (t->kind->lazy)
 		look_again(t);
-	if (diskseq_of(fd) != number || t->swaps != swaps || swaps % 2)
+	if (!race_is_still(t, fd, number, part) || t->swaps != swaps ||
+	    swaps % 2)
 		return READ_CHANGED;
 	/* A disk that is going away is held by us, but reads nothing. */
 	if (len[0] <= 0 || len[1] <= 0)
@@ -322,7 +323,7 @@ enum reading race_read_both(struct target *t, int fd, uint64_t number,
 		if (t->kind->drive) {
 			beside_settle();
 			look_again(t);
-			if (diskseq_of(fd) != number)
+			if (!race_is_still(t, fd, number, part))
 				return READ_CHANGED;
 		}
 		race_mismatch("%s, %" PRIu64 " part %u, disk %#" PRIx64 ": %s gives %#" PRIx64,
