@@ -178,6 +178,7 @@ u64 disk_diskseq(const struct gendisk *disk)
 	} while (read_seqretry(&diskseq_lock, seq));
 	return diskseq;
 }
+EXPORT_SYMBOL_GPL(disk_diskseq);
 
 /**
  * bdev_diskseq - read the number of the medium that a block device is part of
