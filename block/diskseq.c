@@ -186,6 +186,7 @@ u64 disk_diskseq(const struct gendisk *disk)
 {
 	return diskseq_read(&disk->diskseq);
 }
+EXPORT_SYMBOL_GPL(disk_diskseq);
 
 /**
  * bdev_diskseq - read the number of the medium that a block device is part of
