@@ -1431,7 +1431,7 @@ static void medium_under_a_mounted_file_system_is_busy(struct kunit *test)
 				   td, &hops);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, fs);
 	close_at_exit(test, fs);
-	bh = __bread(file_bdev(fs), 0, SECTOR_SIZE);
+	bh = __bread(file_bdev(fs), 0, block_size(file_bdev(fs)));
 	KUNIT_ASSERT_NOT_NULL(test, bh);
 
 	change_medium_silently(td);
