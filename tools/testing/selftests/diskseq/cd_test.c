@@ -8,8 +8,7 @@
  * guest that leads to QEMU's monitor, and the images cd0 and cd1, which say so in
  * their first block, in the folder that DISKSEQ_CD_FOLDER names.
  *
- * SEEN failing on kernels with scripts/mutants/cd-reported-twice.patch and
- * sg-io-hides-medium-change.patch.
+ * SEEN failing on a kernel with scripts/mutants/cd-reported-twice.patch.
  */
 #define _GNU_SOURCE
 #include <err.h>
@@ -185,7 +184,7 @@ TEST_F(cd, each_disc_is_announced_once_by_a_number_that_opens)
 		EXPECT_TRUE(is_disc(fd, i % 2));
 		if (fd >= 0)
 			close(fd);
-		EXPECT_EQ(0, uevent_drain(self->socket, NAME));
+		EXPECT_EQ(0, uevent_media_changes(self->socket, NAME));
 	}
 	EXPECT_EQ(before, diskseq_of_path("/dev/" NAME));
 }

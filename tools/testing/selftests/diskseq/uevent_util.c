@@ -79,3 +79,13 @@ unsigned int uevent_drain(int socket, const char *name)
 		events++;
 	return events;
 }
+
+unsigned int uevent_media_changes(int socket, const char *name)
+{
+	unsigned int changes = 0;
+	struct uevent event;
+
+	while (uevent_next(socket, name, QUIET_MS, &event))
+		changes += event.media_change;
+	return changes;
+}

@@ -22,5 +22,7 @@ bool uevent_next(int socket, const char *name, int timeout_ms,
 		 struct uevent *event);
 /* Receive what there is until none comes for QUIET_MS; returns how many. */
 unsigned int uevent_drain(int socket, const char *name);
+/* The same; returns how many of them were of another medium. */
+unsigned int uevent_media_changes(int socket, const char *name);
 
 #endif /* DISKSEQ_UEVENT_UTIL_H */
