@@ -148,7 +148,7 @@ TEST_F(consumers, nilfs2_of_earlier_medium_is_not_shared)
 {
 	if (!has_fs("nilfs2"))
 		SKIP(return, "no nilfs2");
-	make_disk(self, "mkfs.nilfs2 -q -f");
+	make_disk(self, "mkfs.nilfs2 -q -f -B 1024");
 	expect_not_shared(_metadata, self, "nilfs2", ENXIO);
 }
 
