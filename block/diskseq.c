@@ -204,6 +204,7 @@ u64 bdev_diskseq(const struct block_device *bdev)
 	return bdev_partno(bdev) ? diskseq_read(&bdev->bd_diskseq) :
 				   disk_diskseq(bdev->bd_disk);
 }
+EXPORT_SYMBOL_GPL(bdev_diskseq);
 
 /**
  * bdev_set_diskseq - say which medium the extent of a partition is of
@@ -621,13 +622,31 @@ struct file *blkdev_get_by_diskseq(u64 diskseq, u8 partno, dev_t dev,
 EXPORT_SYMBOL_GPL(blkdev_get_by_diskseq);
 
 /**
+ * inode_bdev_name - get what a block special file names
+ * @inode: inode of the file
+ * @name: set to what to open, see bdev_file_open_by_name()
+ *
+ * For callers that have looked up a path themselves; see lookup_bdev_name().
+ *
+ * Context: Any context.
+ */
+void inode_bdev_name(const struct inode *inode, struct bdev_name *name)
+{
+	name->dev = inode->i_rdev;
+	diskseqfs_get_number(inode, &name->diskseq, &name->partno);
+}
+EXPORT_SYMBOL_GPL(inode_bdev_name);
+
+/**
  * bdev_file_open_by_name - open what lookup_bdev_name() found
  * @name: the block device that a path named
  * @mode: open mode (BLK_OPEN_*)
  * @holder: exclusive holder identifier, or %NULL
  * @hops: holder operations
  *
- * For callers that need the device number before they open.
+ * For callers that need the device number before they open.  A partition of a
+ * disk by number can have another one by then, if the table has been read again,
+ * maybe by this very open; a path that is opened is looked up again then.
  *
  * Context: Process context, may sleep.  Takes disk->open_mutex.
  * Return: The file, or an error as from bdev_file_open_by_dev(); -ENXIO also if
@@ -639,8 +658,8 @@ struct file *bdev_file_open_by_name(const struct bdev_name *name,
 {
 	if (!name->diskseq)
 		return bdev_file_open_by_dev(name->dev, mode, holder, hops);
-	return blkdev_get_by_diskseq(name->diskseq, name->partno, name->dev,
-				     mode, holder, hops);
+	return blkdev_get_by_diskseq(name->diskseq, name->partno, 0, mode,
+				     holder, hops);
 }
 EXPORT_SYMBOL_GPL(bdev_file_open_by_name);
 

@@ -11,8 +11,11 @@
 #include <linux/buffer_head.h>
 #include <linux/delay.h>
 #include <linux/file.h>
+#include <linux/fs.h>
 #include <linux/jiffies.h>
 #include <linux/kthread.h>
+#include <linux/mount.h>
+#include <linux/namei.h>
 #include <linux/pagemap.h>
 #include <linux/string.h>
 #include <linux/vmalloc.h>
@@ -1177,6 +1180,43 @@ static void name_of_a_path_opens_what_it_named(struct kunit *test)
 	expect_not_open(test, td);
 }
 
+/*
+ * Between look-up and open, or by the open, the table can be read again, and the
+ * partition of that name then has another device number.
+ */
+static void name_of_a_path_survives_the_table(struct kunit *test)
+{
+	const struct open_case *c = test->param_value;
+	struct test_disk *td = alloc_test_disk(test);
+	struct block_device *before;
+	struct bdev_name name;
+	struct file *file;
+
+	td->has_table = true;
+	add_test_disk(test, td);
+	/* A reference, so that its device number is not free again */
+	before = look_up(test, td);
+	name = (struct bdev_name) {
+		.dev = before->bd_dev,
+		.diskseq = disk_diskseq(td->disk),
+		.partno = c->partno,
+	};
+
+	td->open_rescans = true;
+	file = bdev_file_open_by_name(&name, c->mode,
+				      c->exclusive ? test : NULL, NULL);
+	if (!IS_ERR(file)) {
+		KUNIT_EXPECT_EQ(test, bdev_partno(file_bdev(file)), c->partno);
+		if (c->partno)
+			KUNIT_EXPECT_NE(test, file_bdev(file)->bd_dev, name.dev);
+		close_file(file);
+	}
+	blkdev_put_no_open(before);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
+	KUNIT_EXPECT_FALSE(test, td->open_rescans);
+	expect_not_open(test, td);
+}
+
 /* The other way to open, by device number, knows nothing of numbers. */
 static void open_by_device_number_follows_a_new_medium(struct kunit *test)
 {
@@ -1214,6 +1254,7 @@ static struct kunit_case diskseq_open_cases[] = {
 	KUNIT_CASE_PARAM(error_of_the_driver_is_returned, open_gen_params),
 	KUNIT_CASE_PARAM(other_holder_is_busy, open_gen_params),
 	KUNIT_CASE_PARAM(name_of_a_path_opens_what_it_named, open_gen_params),
+	KUNIT_CASE_PARAM(name_of_a_path_survives_the_table, open_gen_params),
 	KUNIT_CASE_PARAM(open_by_device_number_follows_a_new_medium,
 			 open_gen_params),
 	{}
@@ -1468,6 +1509,183 @@ static struct kunit_suite diskseq_cache_suite = {
 	.name		= "diskseq_cache",
 	.test_cases	= diskseq_cache_cases,
 };
+
+#ifdef CONFIG_BLOCK_DISKSEQFS
+/* The file system. */
+
+static struct vfsmount *diskseqfs_mnt;
+
+static int diskseq_fs_init(struct kunit *test)
+{
+	struct file_system_type *type = get_fs_type("diskseqfs");
+
+	KUNIT_ASSERT_NOT_NULL(test, type);
+	diskseqfs_mnt = kern_mount(type);
+	put_filesystem(type);
+	return PTR_ERR_OR_ZERO(diskseqfs_mnt);
+}
+
+static void diskseq_fs_exit(struct kunit *test)
+{
+	kern_unmount(diskseqfs_mnt);
+}
+
+static void put_path(void *path)
+{
+	path_put(path);
+}
+
+/* The entry of a disk or partition, in use until the end of the test. */
+static struct path *use_entry(struct kunit *test, u64 diskseq, u8 partno)
+{
+	struct path *path = kunit_kzalloc(test, sizeof(*path), GFP_KERNEL);
+	char name[DISKSEQ_NAME_SIZE];
+
+	KUNIT_ASSERT_NOT_NULL(test, path);
+	diskseq_format_name(name, diskseq, partno);
+	KUNIT_ASSERT_EQ(test, 0, vfs_path_lookup(diskseqfs_mnt->mnt_root,
+						 diskseqfs_mnt, name, 0, path));
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, put_path,
+							   path));
+	return path;
+}
+
+static u64 ino_of_path(struct kunit *test, const struct path *path)
+{
+	struct kstat stat = { };
+
+	KUNIT_ASSERT_EQ(test, 0, vfs_getattr(path, &stat, STATX_INO, 0));
+	return stat.ino;
+}
+
+/* The same of an entry that is not in use before, and not any more. */
+static u64 ino_of_entry(struct kunit *test, u64 diskseq, u8 partno)
+{
+	struct path *path = use_entry(test, diskseq, partno);
+	u64 ino = ino_of_path(test, path);
+
+	kunit_release_action(test, put_path, path);
+	return ino;
+}
+
+struct entry_search {
+	struct dir_context ctx;
+	char name[DISKSEQ_NAME_SIZE];
+	u64 ino;
+};
+
+static bool compare_entry(struct dir_context *ctx, const char *name, int len,
+			  loff_t pos, u64 ino, unsigned int type)
+{
+	struct entry_search *search = container_of(ctx, struct entry_search,
+						   ctx);
+
+	if (len == strlen(search->name) && !memcmp(name, search->name, len))
+		search->ino = ino;
+	return true;
+}
+
+/* What the directory shows for an entry, which need not be in memory for it. */
+static u64 ino_in_directory(struct kunit *test, u64 diskseq, u8 partno)
+{
+	const struct path root = {
+		.mnt = diskseqfs_mnt,
+		.dentry = diskseqfs_mnt->mnt_root,
+	};
+	struct entry_search search = { .ctx.actor = compare_entry };
+	struct file *dir;
+
+	diskseq_format_name(search.name, diskseq, partno);
+	dir = dentry_open(&root, O_RDONLY | O_DIRECTORY, current_cred());
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dir);
+	KUNIT_EXPECT_EQ(test, 0, iterate_dir(dir, &search.ctx));
+	fput(dir);
+	flush_delayed_fput();
+	return search.ino;
+}
+
+/* A program without support for large files gets EOVERFLOW for more. */
+static void inode_number_has_32_bits(struct kunit *test)
+{
+	struct test_disk *td = add_new_disk(test);
+	atomic64_t counter = ATOMIC64_INIT(BIT_ULL(41));
+	u64 disk, part, diskseq;
+
+	diskseq_advance(td->disk, &counter);
+	add_part(test, td, 2);
+	diskseq = disk_diskseq(td->disk);
+	KUNIT_ASSERT_GT(test, diskseq, BIT_ULL(41));
+
+	disk = ino_in_directory(test, diskseq, 0);
+	part = ino_in_directory(test, diskseq, 2);
+	KUNIT_EXPECT_NE(test, disk, 0);
+	KUNIT_EXPECT_NE(test, part, 0);
+	KUNIT_EXPECT_LE(test, disk, U32_MAX);
+	KUNIT_EXPECT_LE(test, part, U32_MAX);
+	KUNIT_EXPECT_NE(test, part, disk);
+	KUNIT_EXPECT_EQ(test, ino_of_entry(test, diskseq, 0), disk);
+	KUNIT_EXPECT_EQ(test, ino_of_entry(test, diskseq, 2), part);
+	/* In whatever order they are asked for, and again */
+	KUNIT_EXPECT_EQ(test, ino_in_directory(test, diskseq, 0), disk);
+	KUNIT_EXPECT_EQ(test, ino_of_entry(test, diskseq, 0), disk);
+}
+
+/* What is still in use of a number that is gone is not what is there now. */
+static void inode_number_in_use_is_not_given_again(struct kunit *test)
+{
+	struct test_disk *td = add_new_disk(test);
+	struct test_disk *other = add_new_disk(test);
+	u64 old, new;
+
+	old = ino_of_path(test, use_entry(test, disk_diskseq(td->disk), 0));
+	KUNIT_EXPECT_NE(test, old,
+			ino_of_entry(test, disk_diskseq(other->disk), 0));
+	inc_diskseq(td->disk);
+	new = ino_in_directory(test, disk_diskseq(td->disk), 0);
+	KUNIT_EXPECT_NE(test, new, 0);
+	KUNIT_EXPECT_NE(test, new, old);
+	KUNIT_EXPECT_EQ(test, new,
+			ino_of_entry(test, disk_diskseq(td->disk), 0));
+
+	remove_disk(td);
+	inc_diskseq(other->disk);
+	KUNIT_EXPECT_NE(test, old,
+			ino_of_entry(test, disk_diskseq(other->disk), 0));
+}
+
+/* 2^24 are enough for what is there, not for all numbers that ever were. */
+static void inode_number_is_given_again(struct kunit *test)
+{
+	unsigned long end = jiffies + 5 * HZ;
+	struct test_disk *td = add_new_disk(test);
+	u64 first = ino_of_entry(test, disk_diskseq(td->disk), 0), ino;
+	unsigned int changes = 0;
+
+	/* What is not in use any more is forgotten by a work. */
+	do {
+		inc_diskseq(td->disk);
+		ino = ino_of_entry(test, disk_diskseq(td->disk), 0);
+		msleep(20);
+	} while ((ino > first || ++changes < 20) && time_before(jiffies, end));
+	KUNIT_EXPECT_LE(test, ino, first);
+}
+
+static struct kunit_case diskseq_fs_cases[] = {
+	KUNIT_CASE(inode_number_has_32_bits),
+	KUNIT_CASE(inode_number_in_use_is_not_given_again),
+	KUNIT_CASE(inode_number_is_given_again),
+	{}
+};
+
+static struct kunit_suite diskseq_fs_suite = {
+	.name		= "diskseq_fs",
+	.init		= diskseq_fs_init,
+	.exit		= diskseq_fs_exit,
+	.test_cases	= diskseq_fs_cases,
+};
+
+kunit_test_suite(diskseq_fs_suite);
+#endif
 
 kunit_test_suites(&diskseq_name_suite, &diskseq_index_suite,
 		  &diskseq_open_suite, &diskseq_cache_suite);

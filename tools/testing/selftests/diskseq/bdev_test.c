@@ -787,7 +787,10 @@ TEST_F(bdev, stat_shows_the_device)
 	EXPECT_LE(512, stx.stx_dio_offset_align);
 }
 
-/* No two entries share an inode number, and readdir() shows the same one. */
+/*
+ * No two entries share an inode number, which has 32 bits for the sake of
+ * programs without support for large files, and readdir() shows the same one.
+ */
 TEST_F(bdev, inode_numbers_are_unique)
 {
 	ino_t seen[1024] = { 0 };
@@ -804,6 +807,7 @@ TEST_F(bdev, inode_numbers_are_unique)
 		EXPECT_EQ(DT_BLK, entry->d_type);
 		ASSERT_EQ(0, fstatat(self->dir, entry->d_name, &st, 0));
 		EXPECT_EQ(entry->d_ino, st.st_ino);
+		EXPECT_GE(UINT32_MAX, st.st_ino);
 		for (i = 0; i < count && seen[i] != st.st_ino; i++)
 			continue;
 		EXPECT_EQ(count, i) TH_LOG("%s", entry->d_name);
