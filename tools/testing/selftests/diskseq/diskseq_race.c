@@ -981,6 +981,8 @@ int main(int argc, char **argv)
 {
 	parse_options(argc, argv);
 
+	/* What there is must be seen also if the guest is given up. */
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	ksft_print_header();
 	race_stock = opts.events && !have_filesystem("\tdiskseqfs\n");
 	if (!race_stock)

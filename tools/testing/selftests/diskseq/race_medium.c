@@ -286,8 +286,8 @@ static bool is_blank_of_gone(uint64_t number, unsigned int part,
 enum reading race_read_both(struct target *t, int fd, uint64_t number,
 			    unsigned int part, bool known)
 {
-	static const char *const ways[] = { "the page cache", "O_DIRECT" };
 	alignas(RACE_BLOCK) char data[2][STAMPED_SIZE - STAMP_POS];
+	static const char *const ways[] = { "the page cache", "O_DIRECT" };
 	unsigned long swaps = t->swaps;
 	int flags = fcntl(fd, F_GETFL);
 	uint64_t label, found;
