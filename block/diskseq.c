@@ -394,8 +394,8 @@ bool bdev_discard_earlier(struct folio *folio)
  * then.  Not checked before the open, which is what has the table read.
  *
  * Context: As of bdev_check_diskseq().  Waits as bdev_drop_earlier().
- * Return: As of bdev_check_diskseq(), -ENXIO for such a partition, or -EBUSY as
- *	   of bdev_drop_earlier().
+ * Return: As of bdev_check_diskseq(), -ESTALE also for such a partition, or
+ *	   -EBUSY as of bdev_drop_earlier().
  */
 int bdev_check_opened(struct block_device *bdev, u64 diskseq)
 {
@@ -407,7 +407,7 @@ int bdev_check_opened(struct block_device *bdev, u64 diskseq)
 	if (ret)
 		return ret;
 	if (bdev_diskseq(bdev) != diskseq)
-		return bdev_is_partition(bdev) ? -ENXIO : -ESTALE;
+		return -ESTALE;
 	return busy;
 }
 
