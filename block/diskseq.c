@@ -9,9 +9,11 @@
  * Documentation/block/diskseq.rst describes the guarantee and its limits.
  */
 #include <linux/blkdev.h>
+#include <linux/buffer_head.h>
 #include <linux/ctype.h>
 #include <linux/export.h>
 #include <linux/overflow.h>
+#include <linux/pagemap.h>
 #include <linux/rbtree.h>
 #include <linux/seqlock.h>
 #include <linux/string.h>
@@ -154,6 +156,22 @@ void diskseq_del(struct gendisk *disk)
 		diskseqfs_retire(disk, 0);
 }
 
+/* A plain load can give a mixture of two numbers on 32-bit machines. */
+static u64 diskseq_read(const u64 *number)
+{
+	unsigned int seq;
+	u64 diskseq;
+
+	if (IS_ENABLED(CONFIG_64BIT))
+		return READ_ONCE(*number);
+
+	do {
+		seq = read_seqbegin(&diskseq_lock);
+		diskseq = READ_ONCE(*number);
+	} while (read_seqretry(&diskseq_lock, seq));
+	return diskseq;
+}
+
 /**
  * disk_diskseq - read the number of a disk
  * @disk: the disk
@@ -166,18 +184,9 @@ void diskseq_del(struct gendisk *disk)
  */
 u64 disk_diskseq(const struct gendisk *disk)
 {
-	unsigned int seq;
-	u64 diskseq;
-
-	if (IS_ENABLED(CONFIG_64BIT))
-		return READ_ONCE(disk->diskseq);
-
-	do {
-		seq = read_seqbegin(&diskseq_lock);
-		diskseq = READ_ONCE(disk->diskseq);
-	} while (read_seqretry(&diskseq_lock, seq));
-	return diskseq;
+	return diskseq_read(&disk->diskseq);
 }
+EXPORT_SYMBOL_GPL(disk_diskseq);
 
 /**
  * bdev_diskseq - read the number of the medium that a block device is part of
@@ -192,8 +201,23 @@ u64 disk_diskseq(const struct gendisk *disk)
  */
 u64 bdev_diskseq(const struct block_device *bdev)
 {
-	return bdev_partno(bdev) ? bdev->bd_diskseq :
+	return bdev_partno(bdev) ? diskseq_read(&bdev->bd_diskseq) :
 				   disk_diskseq(bdev->bd_disk);
+}
+EXPORT_SYMBOL_GPL(bdev_diskseq);
+
+/**
+ * bdev_set_diskseq - say which medium the extent of a partition is of
+ * @part: the partition
+ * @diskseq: number of the disk when its table was read
+ *
+ * Context: Any context but interrupts.
+ */
+void bdev_set_diskseq(struct block_device *part, u64 diskseq)
+{
+	write_seqlock(&diskseq_lock);
+	WRITE_ONCE(part->bd_diskseq, diskseq);
+	write_sequnlock(&diskseq_lock);
 }
 
 /**
@@ -225,26 +249,166 @@ int bdev_check_diskseq(struct block_device *bdev, u64 diskseq)
 }
 
 /**
+ * bdev_cache_diskseq - read the number that the cache of a block device has
+ * @bdev: disk or partition
+ *
+ * Context: Any context but interrupts.
+ * Return: A number.  What is in the page cache of @bdev, and what is read into
+ *	   it from now on, is of the medium with that number or of a later one.
+ */
+u64 bdev_cache_diskseq(const struct block_device *bdev)
+{
+	return diskseq_read(&bdev->bd_cacheseq);
+}
+
+/**
+ * bdev_drop_earlier - bring the page cache of a block device up to its number
+ * @bdev: disk or partition
+ *
+ * Drop what is cached of earlier media: mapped, pinned or spliced pages as well,
+ * and without writing what is dirty (see bdev_discard_earlier()).
+ *
+ * The number is read before the cache is emptied, so what is read meanwhile is
+ * of that medium, or of one with a later number, which is found out by the next
+ * call.  Hence no lock is needed, and of two calls at a time each is right.
+ *
+ * Context: Process context.  Waits for the I/O on the pages of @bdev, so the
+ *	    queue may not be frozen, and no lock held that I/O needs.
+ * Return: 0, or -EBUSY if a file system that was mounted before the change holds
+ *	   on to what it has read.
+ */
+int bdev_drop_earlier(struct block_device *bdev)
+{
+	struct address_space *mapping = bdev->bd_mapping;
+	u64 diskseq = disk_diskseq(bdev->bd_disk);
+	errseq_t since = 0;
+
+	if (bdev_cache_diskseq(bdev) == diskseq)
+		return 0;
+
+	if (!mapping_empty(mapping)) {
+		/* These hold on to pages, too, and outlive a file system. */
+		invalidate_bh_lrus();
+		if (invalidate_inode_pages2(mapping))
+			return -EBUSY;
+	}
+	/* What could not be written to an earlier medium is for who wrote it. */
+	errseq_check_and_advance(&mapping->wb_err, &since);
+
+	write_seqlock(&diskseq_lock);
+	if (bdev->bd_cacheseq < diskseq)
+		WRITE_ONCE(bdev->bd_cacheseq, diskseq);
+	write_sequnlock(&diskseq_lock);
+	return 0;
+}
+
+/**
+ * disk_drop_earlier - bring all caches of a disk up to its new number
+ * @disk: disk whose medium has changed
+ *
+ * To be called soon after inc_diskseq(), so that those who have the disk open
+ * see the new medium, and can write to it.  Who opens it by number does not
+ * depend on it.
+ *
+ * A driver that connects the disk to another medium by itself does so after
+ * this, or lets no write through before: then nothing that was written to the
+ * cache under the number from before can get there.
+ *
+ * Context: As of bdev_drop_earlier().
+ */
+void disk_drop_earlier(struct gendisk *disk)
+{
+	struct block_device *bdev;
+	unsigned long idx;
+
+	rcu_read_lock();
+	xa_for_each(&disk->part_tbl, idx, bdev) {
+		if (!kobject_get_unless_zero(&bdev->bd_device.kobj))
+			continue;
+		rcu_read_unlock();
+		bdev_drop_earlier(bdev);
+		put_device(&bdev->bd_device);
+		rcu_read_lock();
+	}
+	rcu_read_unlock();
+}
+EXPORT_SYMBOL_GPL(disk_drop_earlier);
+
+/**
+ * bdev_caches_earlier - tell whether what is dirty was written for another medium
+ * @bdev: disk or partition
+ *
+ * That is so from the moment the disk has another number until bdev_drop_earlier()
+ * has brought the cache up to it.
+ *
+ * Not if a file system is mounted, which goes on as if nothing had happened, as it
+ * always has: it has been told of the change (see bdev_mark_dead()), or else the
+ * driver may have reported one that was none.
+ *
+ * Context: Any context but interrupts.
+ * Return: %true if it must not be written to the medium that is there now.
+ */
+bool bdev_caches_earlier(const struct block_device *bdev)
+{
+	return bdev_cache_diskseq(bdev) != disk_diskseq(bdev->bd_disk) &&
+	       !READ_ONCE(bdev->bd_holder_ops);
+}
+
+/**
+ * bdev_discard_earlier - forget what was written for an earlier medium
+ * @folio: locked folio in the cache of a block device
+ *
+ * Who wrote it gets -EIO from fsync(), as of a disk that is gone.
+ *
+ * Context: Process context.
+ * Return: %true if @folio was of an earlier medium, and is clean now.
+ */
+bool bdev_discard_earlier(struct folio *folio)
+{
+	struct block_device *bdev = I_BDEV(folio->mapping->host);
+	struct buffer_head *head = NULL, *bh;
+
+	if (!bdev_caches_earlier(bdev))
+		return false;
+
+	if (IS_ENABLED(CONFIG_BUFFER_HEAD))
+		head = folio_buffers(folio);
+	bh = head;
+	while (bh) {
+		clear_buffer_dirty(bh);
+		bh = bh->b_this_page == head ? NULL : bh->b_this_page;
+	}
+	folio_cancel_dirty(folio);
+	filemap_set_wb_err(folio->mapping, -EIO);
+	return true;
+}
+
+/**
  * bdev_check_opened - check what bdev_open() has opened
  * @bdev: block device that the driver has just opened
  * @diskseq: number that @bdev was looked up by, or 0 if by something else
  *
- * Beside what bdev_check_diskseq() checks, a partition must be one of this
- * medium.  One of the medium before it stays for as long as it, or another one,
- * is open, since the table cannot be read again then.  Not checked before the
- * open, which is what has the table read.
+ * Beside what bdev_check_diskseq() checks, what is cached must be of this
+ * medium, and a partition one of its table.  One of the medium before stays for
+ * as long as it, or another one, is open, since the table cannot be read again
+ * then.  Not checked before the open, which is what has the table read.
  *
- * Context: As of bdev_check_diskseq().
- * Return: As of bdev_check_diskseq(), or -ENXIO for such a partition.
+ * Context: As of bdev_check_diskseq().  Waits as bdev_drop_earlier().
+ * Return: As of bdev_check_diskseq(), -ESTALE also for such a partition, or
+ *	   -EBUSY as of bdev_drop_earlier().
  */
 int bdev_check_opened(struct block_device *bdev, u64 diskseq)
 {
-	int ret = bdev_check_diskseq(bdev, diskseq);
+	int busy = bdev_drop_earlier(bdev), ret;
 
-	if (!ret && diskseq && bdev_is_partition(bdev) &&
-	    bdev->bd_diskseq != diskseq)
-		ret = -ENXIO;
-	return ret;
+	if (!diskseq)
+		return 0;
+	ret = bdev_check_diskseq(bdev, diskseq);
+	if (ret)
+		return ret;
+	if (bdev_diskseq(bdev) != diskseq)
+		return -ESTALE;
+	return busy;
 }
 
 /**
@@ -294,7 +458,7 @@ static dev_t bdev_devt(const struct block_device *bdev)
  *
  * Context: Any context but interrupts.
  * Return: The device number, or 0, which no block device has, if there is no
- *	   such disk or partition.
+ *	   such disk, or no such partition of this medium.
  */
 dev_t diskseq_devt(u64 diskseq, u8 partno)
 {
@@ -302,7 +466,10 @@ dev_t diskseq_devt(u64 diskseq, u8 partno)
 
 	guard(rcu)();
 	bdev = diskseq_find_bdev(diskseq, partno);
-	return bdev ? bdev_devt(bdev) : 0;
+	/* A partition of an earlier medium may be in the table, but is not seen. */
+	if (!bdev || bdev_diskseq(bdev) != diskseq)
+		return 0;
+	return bdev_devt(bdev);
 }
 
 /**
@@ -346,6 +513,21 @@ struct block_device *bdev_get_no_open(dev_t dev, u64 diskseq, u8 partno)
 	return blkdev_get_no_open(dev);
 }
 
+/* The disk, or a partition of its medium, at or behind @part. */
+static bool disk_find_part(struct gendisk *disk, unsigned long *part)
+{
+	struct block_device *bdev;
+
+	lockdep_assert_held(&diskseq_lock.lock);
+
+	guard(rcu)();
+	bdev = xa_find(&disk->part_tbl, part, DISK_MAX_PARTS - 1, XA_PRESENT);
+	while (bdev && bdev_diskseq(bdev) != disk->diskseq)
+		bdev = xa_find_after(&disk->part_tbl, part, DISK_MAX_PARTS - 1,
+				     XA_PRESENT);
+	return bdev;
+}
+
 /**
  * diskseq_next - walk all disks and partitions in the order of their numbers
  * @diskseq: number to start from; set to the number found
@@ -377,8 +559,7 @@ bool diskseq_next(u64 *diskseq, u8 *partno)
 	disk = node_to_disk(found);
 	if (disk && disk->diskseq != *diskseq)
 		part = 0;
-	if (disk && !xa_find(&disk->part_tbl, &part, DISK_MAX_PARTS - 1,
-			     XA_PRESENT)) {
+	if (disk && !disk_find_part(disk, &part)) {
 		disk = node_to_disk(rb_next(found));
 		part = 0;
 	}
@@ -403,8 +584,8 @@ bool diskseq_next(u64 *diskseq, u8 *partno)
  * The sibling of bdev_file_open_by_dev() for callers that know which disk they
  * mean.  When it returns a file, the number of its disk was @diskseq at a
  * moment after the driver had opened it, and no disk was opened on the way whose
- * number was another one by the time of the open.  The number can change later,
- * if the medium does.
+ * number was another one by the time of the open, and nothing is cached of an
+ * earlier medium.  The number can change later, if the medium does.
  *
  * diskseq_parse_name() turns the name of a disk into the first two arguments.
  *
@@ -412,7 +593,8 @@ bool diskseq_next(u64 *diskseq, u8 *partno)
  * Return: The file, to be released with bdev_fput() or fput(); -ENXIO if no
  *	   disk or partition has that number (any more), or not @dev; -EPERM if
  *	   the device cgroup of the caller forbids the open, -EBUSY if another
- *	   holder has it, or what the driver returns.
+ *	   holder has it, or a file system of the medium before is still mounted
+ *	   and holds on to its cache, or what the driver returns.
  */
 struct file *blkdev_get_by_diskseq(u64 diskseq, u8 partno, dev_t dev,
 				   blk_mode_t mode, void *holder,
@@ -440,13 +622,31 @@ struct file *blkdev_get_by_diskseq(u64 diskseq, u8 partno, dev_t dev,
 EXPORT_SYMBOL_GPL(blkdev_get_by_diskseq);
 
 /**
+ * inode_bdev_name - get what a block special file names
+ * @inode: inode of the file
+ * @name: set to what to open, see bdev_file_open_by_name()
+ *
+ * For callers that have looked up a path themselves; see lookup_bdev_name().
+ *
+ * Context: Any context.
+ */
+void inode_bdev_name(const struct inode *inode, struct bdev_name *name)
+{
+	name->dev = inode->i_rdev;
+	diskseqfs_get_number(inode, &name->diskseq, &name->partno);
+}
+EXPORT_SYMBOL_GPL(inode_bdev_name);
+
+/**
  * bdev_file_open_by_name - open what lookup_bdev_name() found
  * @name: the block device that a path named
  * @mode: open mode (BLK_OPEN_*)
  * @holder: exclusive holder identifier, or %NULL
  * @hops: holder operations
  *
- * For callers that need the device number before they open.
+ * For callers that need the device number before they open.  A partition of a
+ * disk by number can have another one by then, if the table has been read again,
+ * maybe by this very open; a path that is opened is looked up again then.
  *
  * Context: Process context, may sleep.  Takes disk->open_mutex.
  * Return: The file, or an error as from bdev_file_open_by_dev(); -ENXIO also if
@@ -458,8 +658,8 @@ struct file *bdev_file_open_by_name(const struct bdev_name *name,
 {
 	if (!name->diskseq)
 		return bdev_file_open_by_dev(name->dev, mode, holder, hops);
-	return blkdev_get_by_diskseq(name->diskseq, name->partno, name->dev,
-				     mode, holder, hops);
+	return blkdev_get_by_diskseq(name->diskseq, name->partno, 0, mode,
+				     holder, hops);
 }
 EXPORT_SYMBOL_GPL(bdev_file_open_by_name);
 

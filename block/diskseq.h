@@ -12,6 +12,7 @@
 
 struct block_device;
 struct file;
+struct folio;
 struct gendisk;
 struct inode;
 
@@ -21,6 +22,12 @@ void diskseq_del(struct gendisk *disk);
 
 int bdev_check_diskseq(struct block_device *bdev, u64 diskseq);
 int bdev_check_opened(struct block_device *bdev, u64 diskseq);
+
+void bdev_set_diskseq(struct block_device *part, u64 diskseq);
+u64 bdev_cache_diskseq(const struct block_device *bdev);
+int bdev_drop_earlier(struct block_device *bdev);
+bool bdev_caches_earlier(const struct block_device *bdev);
+bool bdev_discard_earlier(struct folio *folio);
 
 struct gendisk *diskseq_find(u64 diskseq);
 int diskseq_format_name(char *name, u64 diskseq, u8 partno);

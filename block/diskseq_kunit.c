@@ -1,16 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of disks by sequence number: their names, the index, the open.
+ * KUnit tests of disks by sequence number: their names, the index, the open, and
+ * what is cached.
  *
- * The disks are real ones, of a driver in here that reads as zeroes and whose
- * ->open() does what the test tells it to.
+ * The disks are real ones, of a driver in here that reads as zeroes but for what
+ * tells the medium, and whose ->open() does what the test tells it to.
  */
 #include <kunit/test.h>
 #include <linux/blkdev.h>
+#include <linux/buffer_head.h>
 #include <linux/delay.h>
 #include <linux/file.h>
+#include <linux/fs.h>
 #include <linux/jiffies.h>
 #include <linux/kthread.h>
+#include <linux/mount.h>
+#include <linux/namei.h>
+#include <linux/pagemap.h>
 #include <linux/string.h>
 #include <linux/vmalloc.h>
 
@@ -211,6 +217,12 @@ struct test_disk {
 	bool open_renumbers;
 	bool open_rescans;	/* once */
 	int open_err;
+	/* The first byte of this medium */
+	u8 medium;
+	/* Shall a read of the first block find that medium, and then the next? */
+	bool read_changes_medium;	/* once */
+	/* Blocks of another medium that were written to this one */
+	unsigned int foreign_writes;
 	/* What ->check_events() shall report, once */
 	atomic_t medium_changed;
 	/* What it saw; disk->open_mutex protects these */
@@ -256,21 +268,38 @@ static unsigned int test_disk_check_events(struct gendisk *disk,
 	return atomic_xchg(&td->medium_changed, 0) ? DISK_EVENT_MEDIA_CHANGE : 0;
 }
 
+static void change_medium_silently(struct test_disk *td)
+{
+	td->medium++;
+	inc_diskseq(td->disk);
+}
+
 static void test_disk_submit_bio(struct bio *bio)
 {
 	static const u8 entry[16] = { [4] = 0x83, [8] = 8 * 2, [12] = 8 };
 	static const u8 signature[2] = { 0x55, 0xaa };
 	struct test_disk *td = bio->bi_bdev->bd_disk->private_data;
 	struct bio_vec bv;
+	u8 medium;
 
-	if (bio_op(bio) == REQ_OP_READ) {
+	if (bio_op(bio) == REQ_OP_READ)
 		zero_fill_bio(bio);
-		if (td->has_table && !bio->bi_iter.bi_sector) {
-			bv = bio_iter_iovec(bio, bio->bi_iter);
+	if (bio_has_data(bio) && !bio->bi_iter.bi_sector) {
+		bv = bio_iter_iovec(bio, bio->bi_iter);
+		memcpy_from_page(&medium, bv.bv_page, bv.bv_offset, 1);
+		if (bio_op(bio) == REQ_OP_WRITE)
+			td->foreign_writes += medium != td->medium;
+		else
+			memcpy_to_page(bv.bv_page, bv.bv_offset, &td->medium, 1);
+		if (bio_op(bio) == REQ_OP_READ && td->has_table) {
 			memcpy_to_page(bv.bv_page, bv.bv_offset + 446 + 16,
 				       entry, sizeof(entry));
 			memcpy_to_page(bv.bv_page, bv.bv_offset + 510,
 				       signature, sizeof(signature));
+		}
+		if (bio_op(bio) == REQ_OP_READ && td->read_changes_medium) {
+			td->read_changes_medium = false;
+			change_medium_silently(td);
 		}
 	}
 	bio_endio(bio);
@@ -336,7 +365,8 @@ static struct test_disk *add_new_disk(struct kunit *test)
 static void add_part(struct kunit *test, struct test_disk *td, u8 partno)
 {
 	KUNIT_ASSERT_EQ(test, 0, bdev_add_partition(td->disk, partno,
-						    8 * partno, 8));
+						    8 * partno, 8,
+						    disk_diskseq(td->disk)));
 }
 
 /* The index. */
@@ -465,8 +495,12 @@ static void device_number_is_that_of_disk_and_partition(struct kunit *test)
 	inc_diskseq(td->disk);
 	KUNIT_EXPECT_EQ(test, diskseq_devt(diskseq, 3), 0);
 	diskseq = disk_diskseq(td->disk);
-	KUNIT_EXPECT_EQ(test, diskseq_devt(diskseq, 3), part);
+	/* Its table is that of the medium before. */
+	KUNIT_EXPECT_EQ(test, diskseq_devt(diskseq, 3), 0);
 
+	KUNIT_ASSERT_EQ(test, 0, bdev_del_partition(td->disk, 3));
+	add_part(test, td, 3);
+	KUNIT_EXPECT_NE(test, diskseq_devt(diskseq, 3), 0);
 	KUNIT_ASSERT_EQ(test, 0, bdev_del_partition(td->disk, 3));
 	KUNIT_EXPECT_EQ(test, diskseq_devt(diskseq, 3), 0);
 	remove_disk(td);
@@ -534,6 +568,24 @@ static void walk_goes_on_behind_any_position(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, diskseq_next(&end, &partno));
 	KUNIT_EXPECT_EQ(test, end, U64_MAX);
 	KUNIT_EXPECT_EQ(test, partno, 0);
+}
+
+static void walk_leaves_partitions_of_an_earlier_medium_out(struct kunit *test)
+{
+	struct test_disk *first = add_new_disk(test);
+	struct test_disk *last = add_new_disk(test);
+	u64 a, b;
+
+	add_part(test, first, 1);
+	add_part(test, first, 3);
+	inc_diskseq(first->disk);
+	a = disk_diskseq(first->disk);
+	inc_diskseq(last->disk);
+	b = disk_diskseq(last->disk);
+	expect_next(test, a, 1, b, 0);
+	add_part(test, first, 2);
+	expect_next(test, a, 1, a, 2);
+	expect_next(test, a, 3, b, 0);
 }
 
 /* Disks that change their numbers, between disks that do not, and who looks. */
@@ -713,6 +765,7 @@ static struct kunit_case diskseq_index_cases[] = {
 	KUNIT_CASE(device_number_is_that_of_disk_and_partition),
 	KUNIT_CASE(reference_is_to_the_expected_device_only),
 	KUNIT_CASE(walk_goes_on_behind_any_position),
+	KUNIT_CASE(walk_leaves_partitions_of_an_earlier_medium_out),
 	KUNIT_CASE_SLOW(lookup_is_right_while_numbers_change),
 	KUNIT_CASE_SLOW(lookup_is_right_while_disks_come_and_go),
 	{}
@@ -1127,6 +1180,43 @@ static void name_of_a_path_opens_what_it_named(struct kunit *test)
 	expect_not_open(test, td);
 }
 
+/*
+ * Between look-up and open, or by the open, the table can be read again, and the
+ * partition of that name then has another device number.
+ */
+static void name_of_a_path_survives_the_table(struct kunit *test)
+{
+	const struct open_case *c = test->param_value;
+	struct test_disk *td = alloc_test_disk(test);
+	struct block_device *before;
+	struct bdev_name name;
+	struct file *file;
+
+	td->has_table = true;
+	add_test_disk(test, td);
+	/* A reference, so that its device number is not free again */
+	before = look_up(test, td);
+	name = (struct bdev_name) {
+		.dev = before->bd_dev,
+		.diskseq = disk_diskseq(td->disk),
+		.partno = c->partno,
+	};
+
+	td->open_rescans = true;
+	file = bdev_file_open_by_name(&name, c->mode,
+				      c->exclusive ? test : NULL, NULL);
+	if (!IS_ERR(file)) {
+		KUNIT_EXPECT_EQ(test, bdev_partno(file_bdev(file)), c->partno);
+		if (c->partno)
+			KUNIT_EXPECT_NE(test, file_bdev(file)->bd_dev, name.dev);
+		close_file(file);
+	}
+	blkdev_put_no_open(before);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
+	KUNIT_EXPECT_FALSE(test, td->open_rescans);
+	expect_not_open(test, td);
+}
+
 /* The other way to open, by device number, knows nothing of numbers. */
 static void open_by_device_number_follows_a_new_medium(struct kunit *test)
 {
@@ -1164,6 +1254,7 @@ static struct kunit_case diskseq_open_cases[] = {
 	KUNIT_CASE_PARAM(error_of_the_driver_is_returned, open_gen_params),
 	KUNIT_CASE_PARAM(other_holder_is_busy, open_gen_params),
 	KUNIT_CASE_PARAM(name_of_a_path_opens_what_it_named, open_gen_params),
+	KUNIT_CASE_PARAM(name_of_a_path_survives_the_table, open_gen_params),
 	KUNIT_CASE_PARAM(open_by_device_number_follows_a_new_medium,
 			 open_gen_params),
 	{}
@@ -1174,8 +1265,430 @@ static struct kunit_suite diskseq_open_suite = {
 	.test_cases	= diskseq_open_cases,
 };
 
+/* What is cached. */
+
+static struct file *open_part(struct kunit *test, struct test_disk *td, u8 partno)
+{
+	struct file *file;
+
+	file = blkdev_get_by_diskseq(disk_diskseq(td->disk), partno, 0,
+				     BLK_OPEN_READ | BLK_OPEN_WRITE, NULL, NULL);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
+	close_at_exit(test, file);
+	return file;
+}
+
+static struct folio *first_folio(struct kunit *test, struct file *file)
+{
+	struct folio *folio = read_mapping_folio(file->f_mapping, 0, NULL);
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, folio);
+	return folio;
+}
+
+/* The first byte of the medium, by the cache. */
+static u8 cached_medium(struct kunit *test, struct file *file)
+{
+	struct folio *folio = first_folio(test, file);
+	u8 medium;
+
+	memcpy_from_folio(&medium, folio, 0, 1);
+	folio_put(folio);
+	return medium;
+}
+
+/* As a write() does, or a store to what is mapped. */
+static void dirty_first_folio(struct kunit *test, struct file *file)
+{
+	struct folio *folio = first_folio(test, file);
+
+	folio_lock(folio);
+	folio_mark_dirty(folio);
+	folio_unlock(folio);
+	folio_put(folio);
+}
+
+static void put_folio(void *folio)
+{
+	folio_put(folio);
+}
+
+/* Seen failing with an invalidate_bdev(), which skips pages that are in use. */
+static void page_in_use_is_not_of_the_next_medium(struct kunit *test)
+{
+	struct test_disk *td = add_new_disk(test);
+	struct file *file = open_part(test, td, 0);
+	struct folio *held = first_folio(test, file);
+
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, put_folio,
+							   held));
+	KUNIT_EXPECT_EQ(test, cached_medium(test, file), 0);
+	change_medium_silently(td);
+	file = open_part(test, td, 0);
+	KUNIT_EXPECT_EQ(test, cached_medium(test, file), 1);
+}
+
+/* Also when the table cannot be read again, since a partition is open. */
+static void page_is_not_of_the_next_medium_while_a_partition_is_open(struct kunit *test)
+{
+	struct test_disk *td = alloc_test_disk(test);
+	struct file *file;
+
+	td->has_table = true;
+	add_test_disk(test, td);
+	open_part(test, td, 2);
+	file = open_part(test, td, 0);
+	KUNIT_EXPECT_EQ(test, cached_medium(test, file), 0);
+	change_medium_silently(td);
+	td->open_rescans = true;
+	file = open_part(test, td, 0);
+	KUNIT_EXPECT_EQ(test, cached_medium(test, file), 1);
+	KUNIT_EXPECT_EQ(test, diskseq_devt(disk_diskseq(td->disk), 2), 0);
+}
+
+/* Nor the table, which is read by the cache. */
+static void table_is_read_from_the_next_medium(struct kunit *test)
+{
+	struct test_disk *td = alloc_test_disk(test);
+	struct folio *held;
+
+	td->has_table = true;
+	add_test_disk(test, td);
+	held = first_folio(test, open_part(test, td, 0));
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, put_folio,
+							   held));
+	change_medium_silently(td);
+	td->open_rescans = true;
+	open_part(test, td, 0);
+	KUNIT_EXPECT_FALSE(test, td->open_rescans);
+	KUNIT_EXPECT_NE(test, diskseq_devt(disk_diskseq(td->disk), 2), 0);
+}
+
+/* A table that was read before the medium is changed is not of the next one. */
+static void table_read_during_the_change_is_of_the_earlier_medium(struct kunit *test)
+{
+	struct test_disk *td = alloc_test_disk(test);
+	struct file *file;
+	u64 diskseq;
+
+	td->has_table = true;
+	td->read_changes_medium = true;
+	add_test_disk(test, td);
+	diskseq = disk_diskseq(td->disk);
+	KUNIT_EXPECT_FALSE(test, td->read_changes_medium);
+	KUNIT_EXPECT_NOT_NULL(test, xa_load(&td->disk->part_tbl, 2));
+	KUNIT_EXPECT_EQ(test, diskseq_devt(diskseq, 2), 0);
+	file = open_part(test, td, 0);
+	KUNIT_EXPECT_EQ(test, cached_medium(test, file), 1);
+}
+
+/* Nor is one that was added, or resized, by who read the earlier table. */
+static void extent_of_an_earlier_table_is_not_seen(struct kunit *test)
+{
+	struct test_disk *td = add_new_disk(test);
+	u64 old = disk_diskseq(td->disk), new;
+
+	change_medium_silently(td);
+	new = disk_diskseq(td->disk);
+	KUNIT_EXPECT_EQ(test, 0, bdev_add_partition(td->disk, 2, 16, 8, old));
+	KUNIT_EXPECT_EQ(test, diskseq_devt(new, 2), 0);
+	KUNIT_EXPECT_EQ(test, 0, bdev_add_partition(td->disk, 3, 32, 8, new));
+	KUNIT_EXPECT_NE(test, diskseq_devt(new, 3), 0);
+	KUNIT_EXPECT_EQ(test, 0, bdev_resize_partition(td->disk, 3, 32, 9, old));
+	KUNIT_EXPECT_EQ(test, diskseq_devt(new, 3), 0);
+	KUNIT_EXPECT_EQ(test, 0, bdev_resize_partition(td->disk, 3, 32, 9, new));
+	KUNIT_EXPECT_NE(test, diskseq_devt(new, 3), 0);
+}
+
+struct dirty_case {
+	const char *desc;
+	u8 partno;
+	bool eager;	/* the driver has the caches dropped */
+	bool syncs;	/* somebody writes back before */
+	bool closes;	/* or closes */
+};
+
+static const struct dirty_case dirty_cases[] = {
+	{ "disk, found by open", 0, false, false, false },
+	{ "disk, written back", 0, false, true, false },
+	{ "disk, closed", 0, false, false, true },
+	{ "disk, dropped by driver", 0, true, false, false },
+	{ "partition, written back", 2, false, true, false },
+	{ "partition, closed", 2, false, false, true },
+	{ "partition, dropped by driver", 2, true, false, false },
+};
+
+KUNIT_ARRAY_PARAM_DESC(dirty, dirty_cases, desc);
+
+/* What was written for a medium does not get onto the next one. */
+static void dirty_page_is_not_written_to_the_next_medium(struct kunit *test)
+{
+	const struct dirty_case *c = test->param_value;
+	struct test_disk *td = add_new_disk(test);
+	struct file *old, *new;
+
+	KUNIT_ASSERT_EQ(test, 0, bdev_add_partition(td->disk, 2, 0, 16,
+						    disk_diskseq(td->disk)));
+	old = open_part(test, td, c->partno);
+	dirty_first_folio(test, old);
+	KUNIT_EXPECT_EQ(test, 0, sync_blockdev(file_bdev(old)));
+	KUNIT_EXPECT_EQ(test, td->foreign_writes, 0);
+
+	dirty_first_folio(test, old);
+	change_medium_silently(td);
+	if (c->eager)
+		disk_drop_earlier(td->disk);
+	if (c->syncs)
+		sync_blockdev(file_bdev(old));
+	if (c->closes)
+		kunit_release_action(test, close_file, old);
+	new = open_part(test, td, 0);
+	KUNIT_EXPECT_EQ(test, cached_medium(test, new), 1);
+	if (!c->closes) {
+		KUNIT_EXPECT_EQ(test, -EIO, file_check_and_advance_wb_err(old));
+		KUNIT_EXPECT_EQ(test, 0, sync_blockdev(file_bdev(old)));
+	}
+	KUNIT_EXPECT_EQ(test, td->foreign_writes, 0);
+
+	/* The new one can be written to, and knows nothing of the error. */
+	dirty_first_folio(test, new);
+	KUNIT_EXPECT_EQ(test, 0, sync_blockdev(file_bdev(new)));
+	KUNIT_EXPECT_EQ(test, 0, file_check_and_advance_wb_err(new));
+	KUNIT_EXPECT_EQ(test, td->foreign_writes, 0);
+}
+
+/*
+ * A file system holds on to buffers, which cannot be dropped: then the number of
+ * the next medium cannot be opened until it is unmounted.
+ */
+static void medium_under_a_mounted_file_system_is_busy(struct kunit *test)
+{
+	static const struct blk_holder_ops hops;
+	struct test_disk *td = add_new_disk(test);
+	struct buffer_head *bh;
+	struct file *fs, *file;
+
+	fs = blkdev_get_by_diskseq(disk_diskseq(td->disk), 0, 0, BLK_OPEN_READ,
+				   td, &hops);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, fs);
+	close_at_exit(test, fs);
+	bh = __bread(file_bdev(fs), 0, block_size(file_bdev(fs)));
+	KUNIT_ASSERT_NOT_NULL(test, bh);
+
+	change_medium_silently(td);
+	file = blkdev_get_by_diskseq(disk_diskseq(td->disk), 0, 0, BLK_OPEN_READ,
+				     NULL, NULL);
+	KUNIT_EXPECT_PTR_EQ(test, file, ERR_PTR(-EBUSY));
+	/* By device number, it opens as ever. */
+	file = bdev_file_open_by_dev(disk_devt(td->disk), BLK_OPEN_READ, NULL,
+				     NULL);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
+	close_at_exit(test, file);
+	KUNIT_EXPECT_EQ(test, cached_medium(test, file), 0);
+
+	brelse(bh);
+	kunit_release_action(test, close_file, fs);
+	/* The buffers that a processor remembers do not matter. */
+	file = open_part(test, td, 0);
+	KUNIT_EXPECT_EQ(test, cached_medium(test, file), 1);
+}
+
+static struct kunit_case diskseq_cache_cases[] = {
+	KUNIT_CASE(page_in_use_is_not_of_the_next_medium),
+	KUNIT_CASE(page_is_not_of_the_next_medium_while_a_partition_is_open),
+	KUNIT_CASE(table_is_read_from_the_next_medium),
+	KUNIT_CASE(table_read_during_the_change_is_of_the_earlier_medium),
+	KUNIT_CASE(extent_of_an_earlier_table_is_not_seen),
+	KUNIT_CASE_PARAM(dirty_page_is_not_written_to_the_next_medium,
+			 dirty_gen_params),
+	KUNIT_CASE(medium_under_a_mounted_file_system_is_busy),
+	{}
+};
+
+static struct kunit_suite diskseq_cache_suite = {
+	.name		= "diskseq_cache",
+	.test_cases	= diskseq_cache_cases,
+};
+
+#ifdef CONFIG_BLOCK_DISKSEQFS
+/* The file system. */
+
+static struct vfsmount *diskseqfs_mnt;
+
+static int diskseq_fs_init(struct kunit *test)
+{
+	struct file_system_type *type = get_fs_type("diskseqfs");
+
+	KUNIT_ASSERT_NOT_NULL(test, type);
+	diskseqfs_mnt = kern_mount(type);
+	put_filesystem(type);
+	return PTR_ERR_OR_ZERO(diskseqfs_mnt);
+}
+
+static void diskseq_fs_exit(struct kunit *test)
+{
+	kern_unmount(diskseqfs_mnt);
+}
+
+static void put_path(void *path)
+{
+	path_put(path);
+}
+
+/* The entry of a disk or partition, in use until the end of the test. */
+static struct path *use_entry(struct kunit *test, u64 diskseq, u8 partno)
+{
+	struct path *path = kunit_kzalloc(test, sizeof(*path), GFP_KERNEL);
+	char name[DISKSEQ_NAME_SIZE];
+
+	KUNIT_ASSERT_NOT_NULL(test, path);
+	diskseq_format_name(name, diskseq, partno);
+	KUNIT_ASSERT_EQ(test, 0, vfs_path_lookup(diskseqfs_mnt->mnt_root,
+						 diskseqfs_mnt, name, 0, path));
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, put_path,
+							   path));
+	return path;
+}
+
+static u64 ino_of_path(struct kunit *test, const struct path *path)
+{
+	struct kstat stat = { };
+
+	KUNIT_ASSERT_EQ(test, 0, vfs_getattr(path, &stat, STATX_INO, 0));
+	return stat.ino;
+}
+
+/* The same of an entry that is not in use before, and not any more. */
+static u64 ino_of_entry(struct kunit *test, u64 diskseq, u8 partno)
+{
+	struct path *path = use_entry(test, diskseq, partno);
+	u64 ino = ino_of_path(test, path);
+
+	kunit_release_action(test, put_path, path);
+	return ino;
+}
+
+struct entry_search {
+	struct dir_context ctx;
+	char name[DISKSEQ_NAME_SIZE];
+	u64 ino;
+};
+
+static bool compare_entry(struct dir_context *ctx, const char *name, int len,
+			  loff_t pos, u64 ino, unsigned int type)
+{
+	struct entry_search *search = container_of(ctx, struct entry_search,
+						   ctx);
+
+	if (len == strlen(search->name) && !memcmp(name, search->name, len))
+		search->ino = ino;
+	return true;
+}
+
+/* What the directory shows for an entry, which need not be in memory for it. */
+static u64 ino_in_directory(struct kunit *test, u64 diskseq, u8 partno)
+{
+	const struct path root = {
+		.mnt = diskseqfs_mnt,
+		.dentry = diskseqfs_mnt->mnt_root,
+	};
+	struct entry_search search = { .ctx.actor = compare_entry };
+	struct file *dir;
+
+	diskseq_format_name(search.name, diskseq, partno);
+	dir = dentry_open(&root, O_RDONLY | O_DIRECTORY, current_cred());
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dir);
+	KUNIT_EXPECT_EQ(test, 0, iterate_dir(dir, &search.ctx));
+	fput(dir);
+	flush_delayed_fput();
+	return search.ino;
+}
+
+/* A program without support for large files gets EOVERFLOW for more. */
+static void inode_number_has_32_bits(struct kunit *test)
+{
+	struct test_disk *td = add_new_disk(test);
+	atomic64_t counter = ATOMIC64_INIT(BIT_ULL(41));
+	u64 disk, part, diskseq;
+
+	diskseq_advance(td->disk, &counter);
+	add_part(test, td, 2);
+	diskseq = disk_diskseq(td->disk);
+	KUNIT_ASSERT_GT(test, diskseq, BIT_ULL(41));
+
+	disk = ino_in_directory(test, diskseq, 0);
+	part = ino_in_directory(test, diskseq, 2);
+	KUNIT_EXPECT_NE(test, disk, 0);
+	KUNIT_EXPECT_NE(test, part, 0);
+	KUNIT_EXPECT_LE(test, disk, U32_MAX);
+	KUNIT_EXPECT_LE(test, part, U32_MAX);
+	KUNIT_EXPECT_NE(test, part, disk);
+	KUNIT_EXPECT_EQ(test, ino_of_entry(test, diskseq, 0), disk);
+	KUNIT_EXPECT_EQ(test, ino_of_entry(test, diskseq, 2), part);
+	/* In whatever order they are asked for, and again */
+	KUNIT_EXPECT_EQ(test, ino_in_directory(test, diskseq, 0), disk);
+	KUNIT_EXPECT_EQ(test, ino_of_entry(test, diskseq, 0), disk);
+}
+
+/* What is still in use of a number that is gone is not what is there now. */
+static void inode_number_in_use_is_not_given_again(struct kunit *test)
+{
+	struct test_disk *td = add_new_disk(test);
+	struct test_disk *other = add_new_disk(test);
+	u64 old, new;
+
+	old = ino_of_path(test, use_entry(test, disk_diskseq(td->disk), 0));
+	KUNIT_EXPECT_NE(test, old,
+			ino_of_entry(test, disk_diskseq(other->disk), 0));
+	inc_diskseq(td->disk);
+	new = ino_in_directory(test, disk_diskseq(td->disk), 0);
+	KUNIT_EXPECT_NE(test, new, 0);
+	KUNIT_EXPECT_NE(test, new, old);
+	KUNIT_EXPECT_EQ(test, new,
+			ino_of_entry(test, disk_diskseq(td->disk), 0));
+
+	remove_disk(td);
+	inc_diskseq(other->disk);
+	KUNIT_EXPECT_NE(test, old,
+			ino_of_entry(test, disk_diskseq(other->disk), 0));
+}
+
+/* 2^24 are enough for what is there, not for all numbers that ever were. */
+static void inode_number_is_given_again(struct kunit *test)
+{
+	unsigned long end = jiffies + 5 * HZ;
+	struct test_disk *td = add_new_disk(test);
+	u64 first = ino_of_entry(test, disk_diskseq(td->disk), 0), ino;
+	unsigned int changes = 0;
+
+	/* What is not in use any more is forgotten by a work. */
+	do {
+		inc_diskseq(td->disk);
+		ino = ino_of_entry(test, disk_diskseq(td->disk), 0);
+		msleep(20);
+	} while ((ino > first || ++changes < 20) && time_before(jiffies, end));
+	KUNIT_EXPECT_LE(test, ino, first);
+}
+
+static struct kunit_case diskseq_fs_cases[] = {
+	KUNIT_CASE(inode_number_has_32_bits),
+	KUNIT_CASE(inode_number_in_use_is_not_given_again),
+	KUNIT_CASE(inode_number_is_given_again),
+	{}
+};
+
+static struct kunit_suite diskseq_fs_suite = {
+	.name		= "diskseq_fs",
+	.init		= diskseq_fs_init,
+	.exit		= diskseq_fs_exit,
+	.test_cases	= diskseq_fs_cases,
+};
+
+kunit_test_suite(diskseq_fs_suite);
+#endif
+
 kunit_test_suites(&diskseq_name_suite, &diskseq_index_suite,
-		  &diskseq_open_suite);
+		  &diskseq_open_suite, &diskseq_cache_suite);
 
 MODULE_DESCRIPTION("KUnit tests of disks by sequence number");
 MODULE_LICENSE("GPL");

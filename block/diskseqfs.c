@@ -12,9 +12,12 @@
 #include <linux/fs.h>
 #include <linux/fs_context.h>
 #include <linux/fs_parser.h>
+#include <linux/idr.h>
 #include <linux/magic.h>
 #include <linux/namei.h>
+#include <linux/refcount.h>
 #include <linux/seq_file.h>
+#include <linux/seqlock.h>
 #include <linux/slab.h>
 #include <linux/statfs.h>
 #include <linux/sysfs.h>
@@ -25,22 +28,48 @@
 #define DISKSEQFS_ROOT_INO	1
 #define DISKSEQFS_DEFAULT_MODE	0600
 
-/* Owner and mode of every entry; sb->s_inode_list_lock protects those in use */
+/* Owner and mode of every entry */
 struct diskseqfs_opts {
 	kuid_t		uid;
 	kgid_t		gid;
 	umode_t		mode;
 };
 
+/*
+ * Protects the options in use, and what entries have of them, which is read as
+ * one: never the owner of after a remount with the mode of before it.  Inside it,
+ * s_inode_list_lock.
+ */
+static DEFINE_SEQLOCK(diskseqfs_opts_lock);
+
+/*
+ * What the inode numbers of a disk's entries are made of.  The number of the disk
+ * would do, but not in 32 bits, which is all that a program without support for
+ * large files can take, and a card reader can use up 2^24 of them.  So this one
+ * is used again, once neither a disk nor an inode has it any more.
+ */
+struct diskseqfs_id {
+	u64			diskseq;
+	unsigned int		id;
+	/* Of the disk, while it has the number, and of each inode */
+	refcount_t		refs;
+};
+
+#define DISKSEQFS_INO_SHIFT	8
+#define DISKSEQFS_ID_MAX	(U32_MAX >> DISKSEQFS_INO_SHIFT)
+
+static DEFINE_IDA(diskseqfs_ida);
+
 struct diskseqfs_inode {
 	u64			diskseq;
 	u8			partno;
+	struct diskseqfs_id	*id;
 	/* In diskseqfs_inodes of the disk, or in diskseqfs_retired */
 	struct hlist_node	node;
 	struct inode		vfs_inode;
 };
 
-/* Protects the lists that diskseqfs_inode.node is in; inside it, i_lock */
+/* Protects diskseqfs_id of disks, and the lists of inodes; inside it, i_lock */
 static DEFINE_SPINLOCK(diskseqfs_lock);
 /* Inodes whose number is gone, until diskseqfs_prune_work has seen to them */
 static HLIST_HEAD(diskseqfs_retired);
@@ -50,6 +79,73 @@ static struct kmem_cache *diskseqfs_inode_cachep __ro_after_init;
 static struct diskseqfs_inode *DISKSEQFS_I(const struct inode *inode)
 {
 	return container_of(inode, struct diskseqfs_inode, vfs_inode);
+}
+
+static void diskseqfs_put_id(struct diskseqfs_id *id)
+{
+	if (id && refcount_dec_and_test(&id->refs)) {
+		ida_free(&diskseqfs_ida, id->id);
+		kfree(id);
+	}
+}
+
+/*
+ * The id of a number, with a reference to it.  If the disk has none yet it gets
+ * @new, which is put otherwise, or %NULL is returned if that is %NULL.
+ */
+static struct diskseqfs_id *diskseqfs_share_id(u64 diskseq,
+					       struct diskseqfs_id *new)
+{
+	struct diskseqfs_id *id = ERR_PTR(-ENOENT);
+	struct gendisk *disk;
+
+	spin_lock(&diskseqfs_lock);
+	rcu_read_lock();
+	disk = diskseq_find(diskseq);
+	if (disk) {
+		id = disk->diskseqfs_id;
+		/* Or has it that of a number that is about to be retired? */
+		if (!id || id->diskseq != diskseq) {
+			id = new;
+			if (new)
+				swap(disk->diskseqfs_id, new);
+		}
+		if (id)
+			refcount_inc(&id->refs);
+	}
+	rcu_read_unlock();
+	spin_unlock(&diskseqfs_lock);
+	diskseqfs_put_id(new);
+	return id;
+}
+
+static struct diskseqfs_id *diskseqfs_get_id(u64 diskseq)
+{
+	struct diskseqfs_id *id;
+	int ret;
+
+	id = diskseqfs_share_id(diskseq, NULL);
+	if (id)
+		return id;
+
+	id = kmalloc(sizeof(*id), GFP_KERNEL);
+	if (!id)
+		return ERR_PTR(-ENOMEM);
+	/* 0 is that of the root. */
+	ret = ida_alloc_range(&diskseqfs_ida, 1, DISKSEQFS_ID_MAX, GFP_KERNEL);
+	if (ret < 0) {
+		kfree(id);
+		return ERR_PTR(ret);
+	}
+	id->diskseq = diskseq;
+	id->id = ret;
+	refcount_set(&id->refs, 1);
+	return diskseqfs_share_id(diskseq, id);
+}
+
+static u32 diskseqfs_ino(const struct diskseqfs_id *id, u8 partno)
+{
+	return id->id << DISKSEQFS_INO_SHIFT | partno;
 }
 
 /*
@@ -101,11 +197,15 @@ static DECLARE_WORK(diskseqfs_prune_work, diskseqfs_prune);
  */
 void diskseqfs_retire(struct gendisk *disk, u64 diskseq)
 {
+	struct diskseqfs_id *id = NULL;
 	struct diskseqfs_inode *di;
 	struct hlist_node *next;
 	bool any = false;
 
 	spin_lock(&diskseqfs_lock);
+	if (disk->diskseqfs_id &&
+	    (!diskseq || disk->diskseqfs_id->diskseq == diskseq))
+		swap(disk->diskseqfs_id, id);
 	hlist_for_each_entry_safe(di, next, &disk->diskseqfs_inodes, node) {
 		if (diskseq && di->diskseq != diskseq)
 			continue;
@@ -114,6 +214,7 @@ void diskseqfs_retire(struct gendisk *disk, u64 diskseq)
 		any = true;
 	}
 	spin_unlock(&diskseqfs_lock);
+	diskseqfs_put_id(id);
 
 	if (any)
 		schedule_work(&diskseqfs_prune_work);
@@ -191,9 +292,9 @@ static int diskseqfs_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
 }
 
 /*
- * Position in the directory and inode number of an entry.  A number that
- * does not fit would take a disk every nanosecond for more than a year; such a
- * disk can be opened but is not listed.
+ * Position in the directory of an entry.  A number that does not fit would take
+ * a disk every nanosecond for more than a year; such a disk can be opened but is
+ * not listed.
  */
 #define DISKSEQFS_POS_SHIFT	8
 #define DISKSEQFS_POS_MAX	(LLONG_MAX >> DISKSEQFS_POS_SHIFT)
@@ -203,20 +304,35 @@ static u64 diskseqfs_pos(u64 diskseq, u8 partno)
 	return diskseq << DISKSEQFS_POS_SHIFT | partno;
 }
 
-/* i_ino has 32 bits on some machines: too few, and not what readdir shows. */
+static int diskseqfs_permission(struct mnt_idmap *idmap, struct inode *inode,
+				int mask)
+{
+	unsigned int seq;
+	int err;
+
+	do {
+		seq = read_seqbegin(&diskseqfs_opts_lock);
+		err = generic_permission(idmap, inode, mask);
+	} while (read_seqretry(&diskseqfs_opts_lock, seq));
+	return err;
+}
+
 static int diskseqfs_getattr(struct mnt_idmap *idmap, const struct path *path,
 			     struct kstat *stat, u32 request_mask,
 			     unsigned int query_flags)
 {
-	struct inode *inode = d_inode(path->dentry);
-	const struct diskseqfs_inode *di = DISKSEQFS_I(inode);
+	unsigned int seq;
 
-	generic_fillattr(idmap, request_mask, inode, stat);
-	stat->ino = diskseqfs_pos(di->diskseq, di->partno);
+	do {
+		seq = read_seqbegin(&diskseqfs_opts_lock);
+		generic_fillattr(idmap, request_mask, d_inode(path->dentry),
+				 stat);
+	} while (read_seqretry(&diskseqfs_opts_lock, seq));
 	return 0;
 }
 
 static const struct inode_operations diskseqfs_file_inode_operations = {
+	.permission	= diskseqfs_permission,
 	.getattr	= diskseqfs_getattr,
 	.setattr	= diskseqfs_setattr,
 };
@@ -239,20 +355,34 @@ void diskseqfs_get_number(const struct inode *inode, u64 *diskseq, u8 *partno)
 	*partno = ours ? di->partno : 0;
 }
 
-/* The caller holds sb->s_inode_list_lock, or nobody else sees the inode yet. */
 static void diskseqfs_set_owner(struct inode *inode)
 {
 	const struct diskseqfs_opts *opts = inode->i_sb->s_fs_info;
+
+	lockdep_assert_held(&diskseqfs_opts_lock.lock);
 
 	inode->i_uid = opts->uid;
 	inode->i_gid = opts->gid;
 	inode->i_mode = S_IFBLK | opts->mode;
 }
 
+static struct diskseqfs_opts diskseqfs_get_opts(const struct super_block *sb)
+{
+	struct diskseqfs_opts opts;
+	unsigned int seq;
+
+	do {
+		seq = read_seqbegin(&diskseqfs_opts_lock);
+		opts = *(struct diskseqfs_opts *)sb->s_fs_info;
+	} while (read_seqretry(&diskseqfs_opts_lock, seq));
+	return opts;
+}
+
 static struct inode *diskseqfs_get_inode(struct super_block *sb, u64 diskseq,
 					 u8 partno)
 {
 	struct diskseqfs_inode *di;
+	struct diskseqfs_id *id;
 	struct inode *inode;
 	dev_t dev;
 	int err;
@@ -261,22 +391,29 @@ static struct inode *diskseqfs_get_inode(struct super_block *sb, u64 diskseq,
 	if (!dev)
 		return ERR_PTR(-ENOENT);
 
+	id = diskseqfs_get_id(diskseq);
+	if (IS_ERR(id))
+		return ERR_CAST(id);
+
 	inode = new_inode(sb);
-	if (!inode)
+	if (!inode) {
+		diskseqfs_put_id(id);
 		return ERR_PTR(-ENOMEM);
+	}
 
 	di = DISKSEQFS_I(inode);
 	di->diskseq = diskseq;
 	di->partno = partno;
-	inode->i_ino = diskseqfs_pos(diskseq, partno);
+	di->id = id;
+	inode->i_ino = diskseqfs_ino(id, partno);
 	simple_inode_init_ts(inode);
 	inode->i_op = &diskseqfs_file_inode_operations;
 	inode->i_fop = &diskseqfs_file_operations;
 	inode->i_rdev = dev;
 	/* Either sees the options of a remount or is seen by it. */
-	spin_lock(&sb->s_inode_list_lock);
+	read_seqlock_excl(&diskseqfs_opts_lock);
 	diskseqfs_set_owner(inode);
-	spin_unlock(&sb->s_inode_list_lock);
+	read_sequnlock_excl(&diskseqfs_opts_lock);
 
 	err = diskseqfs_enlist(di);
 	if (err) {
@@ -321,8 +458,10 @@ static const struct inode_operations diskseqfs_dir_inode_operations = {
 static int diskseqfs_readdir(struct file *file, struct dir_context *ctx)
 {
 	char name[DISKSEQ_NAME_SIZE];
+	struct diskseqfs_id *id;
 	u64 diskseq;
 	u8 partno;
+	bool more;
 	int len;
 
 	if (!dir_emit_dots(file, ctx))
@@ -335,8 +474,16 @@ static int diskseqfs_readdir(struct file *file, struct dir_context *ctx)
 		    diskseq >= DISKSEQFS_POS_MAX)
 			return 0;
 		ctx->pos = diskseqfs_pos(diskseq, partno);
+		id = diskseqfs_get_id(diskseq);
+		if (id == ERR_PTR(-ENOENT))
+			continue;		/* has just gone */
+		if (IS_ERR(id))
+			return PTR_ERR(id);
 		len = diskseq_format_name(name, diskseq, partno);
-		if (!dir_emit(ctx, name, len, ctx->pos, DT_BLK))
+		more = dir_emit(ctx, name, len, diskseqfs_ino(id, partno),
+				DT_BLK);
+		diskseqfs_put_id(id);
+		if (!more)
 			return 0;
 	}
 }
@@ -355,6 +502,7 @@ static struct inode *diskseqfs_alloc_inode(struct super_block *sb)
 	if (!di)
 		return NULL;
 	INIT_HLIST_NODE(&di->node);
+	di->id = NULL;
 	return &di->vfs_inode;
 }
 
@@ -365,24 +513,27 @@ static void diskseqfs_free_inode(struct inode *inode)
 
 static void diskseqfs_evict_inode(struct inode *inode)
 {
+	struct diskseqfs_inode *di = DISKSEQFS_I(inode);
+
 	clear_inode(inode);
 
 	spin_lock(&diskseqfs_lock);
-	hlist_del_init(&DISKSEQFS_I(inode)->node);
+	hlist_del_init(&di->node);
 	spin_unlock(&diskseqfs_lock);
+	diskseqfs_put_id(di->id);
 }
 
 static int diskseqfs_show_options(struct seq_file *m, struct dentry *root)
 {
-	const struct diskseqfs_opts *opts = root->d_sb->s_fs_info;
+	struct diskseqfs_opts opts = diskseqfs_get_opts(root->d_sb);
 
-	if (!uid_eq(opts->uid, GLOBAL_ROOT_UID))
+	if (!uid_eq(opts.uid, GLOBAL_ROOT_UID))
 		seq_printf(m, ",uid=%u",
-			   from_kuid_munged(&init_user_ns, opts->uid));
-	if (!gid_eq(opts->gid, GLOBAL_ROOT_GID))
+			   from_kuid_munged(&init_user_ns, opts.uid));
+	if (!gid_eq(opts.gid, GLOBAL_ROOT_GID))
 		seq_printf(m, ",gid=%u",
-			   from_kgid_munged(&init_user_ns, opts->gid));
-	seq_printf(m, ",mode=%04o", opts->mode);
+			   from_kgid_munged(&init_user_ns, opts.gid));
+	seq_printf(m, ",mode=%04o", opts.mode);
 	return 0;
 }
 
@@ -478,13 +629,15 @@ static int diskseqfs_reconfigure(struct fs_context *fc)
 	struct diskseqfs_opts *opts = sb->s_fs_info;
 	struct inode *inode;
 
-	spin_lock(&sb->s_inode_list_lock);
+	write_seqlock(&diskseqfs_opts_lock);
 	*opts = *(struct diskseqfs_opts *)fc->s_fs_info;
+	spin_lock(&sb->s_inode_list_lock);
 	list_for_each_entry(inode, &sb->s_inodes, i_sb_list) {
 		if (inode->i_op == &diskseqfs_file_inode_operations)
 			diskseqfs_set_owner(inode);
 	}
 	spin_unlock(&sb->s_inode_list_lock);
+	write_sequnlock(&diskseqfs_opts_lock);
 	return 0;
 }
 
@@ -510,7 +663,7 @@ static int diskseqfs_init_fs_context(struct fs_context *fc)
 
 	/* A remount keeps what it does not name. */
 	if (fc->purpose == FS_CONTEXT_FOR_RECONFIGURE) {
-		*opts = *(struct diskseqfs_opts *)fc->root->d_sb->s_fs_info;
+		*opts = diskseqfs_get_opts(fc->root->d_sb);
 	} else {
 		opts->uid = GLOBAL_ROOT_UID;
 		opts->gid = GLOBAL_ROOT_GID;

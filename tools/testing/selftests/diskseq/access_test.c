@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -206,6 +207,51 @@ TEST_F(access, mode_and_owner_decide)
 		/* CAP_DAC_OVERRIDE overrides, as everywhere. */
 		EXPECT_EQ(0, open_errno(self->entry, O_RDWR));
 	}
+}
+
+/*
+ * A remount gives owner and mode at once: nobody is let in by the owner of one
+ * and the mode of the other.  Seen failing, on two processors, on a kernel that
+ * sets one after the other.
+ */
+TEST_F(access, remount_changes_owner_and_mode_at_once)
+{
+	static const char * const options[] = {
+		"uid=1000,mode=0", "uid=1,mode=0600",
+	};
+	int fd = open(self->entry, O_PATH | O_CLOEXEC);
+	time_t end = time(NULL) + 3;
+	pid_t child;
+	int status;
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, remount(options[0]));
+	child = fork();
+	ASSERT_LE(0, child);
+	if (!child) {
+		become(USER, GROUP);
+		while (time(NULL) < end) {
+			struct stat st;
+
+			for (int i = 0; i < 100; i++) {
+				if (!syscall(SYS_faccessat2, fd, "", R_OK,
+					     AT_EACCESS | AT_EMPTY_PATH) ||
+				    errno != EACCES)
+					_exit(1);
+				if (fstat(fd, &st) ||
+				    (st.st_uid == USER) !=
+				    !(st.st_mode & 0600))
+					_exit(2);
+			}
+		}
+		_exit(0);
+	}
+	for (int i = 0; time(NULL) < end; i++)
+		ASSERT_EQ(0, remount(options[i % ARRAY_SIZE(options)]));
+	ASSERT_EQ(child, waitpid(child, &status, 0));
+	EXPECT_TRUE(WIFEXITED(status));
+	EXPECT_EQ(0, WEXITSTATUS(status));
+	close(fd);
 }
 
 /* An option that means nothing is refused, and changes nothing. */

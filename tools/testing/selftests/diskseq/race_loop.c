@@ -46,8 +46,10 @@ static uint64_t attach_next(struct target *t)
 
 static uint64_t loop_attach_turn(struct target *t)
 {
-	if (t->up)
+	if (t->up) {
 		loop_detach(t->nr);
+		race_step(t);
+	}
 	return attach_next(t);
 }
 
@@ -55,6 +57,8 @@ const struct kind loop_attach_kind = {
 	.name		= "loop-attach",
 	.help		= "LOOP_CLR_FD, then LOOP_CONFIGURE of another file",
 	.held		= true,
+	.blocks		= true,
+	.writes		= true,
 	.setup		= loop_setup,
 	.turn		= loop_attach_turn,
 	.teardown	= loop_teardown,
@@ -81,6 +85,8 @@ const struct kind loop_remove_kind = {
 	.name		= "loop-remove",
 	.help		= "LOOP_CTL_REMOVE, then LOOP_CTL_ADD of the same minor",
 	.held		= true,
+	.blocks		= true,
+	.writes		= true,
 	.setup		= loop_setup,
 	.turn		= loop_remove_turn,
 	.teardown	= loop_teardown,
@@ -88,12 +94,13 @@ const struct kind loop_remove_kind = {
 
 static uint64_t loop_change_turn(struct target *t)
 {
+	uint64_t label = medium_next(t, t->turn % 2), number;
 	int image = t->image[t->turn % 2];
-	uint64_t number;
 	int fd;
 
 	if (!t->up) {
-		number = loop_attach(t->nr, image, LO_FLAGS_READ_ONLY);
+		number = loop_attach(t->nr, image,
+				     LO_FLAGS_READ_ONLY | LO_FLAGS_PARTSCAN);
 		t->up = true;
 	} else {
 		fd = open(t->node, O_RDONLY | O_CLOEXEC);
@@ -102,13 +109,16 @@ static uint64_t loop_change_turn(struct target *t)
 		number = diskseq_of(fd);
 		close(fd);
 	}
-	stamp_image(image, number);
+	label_number(number, label);
 	return number;
 }
 
 const struct kind loop_change_kind = {
 	.name		= "loop-change",
 	.help		= "LOOP_CHANGE_FD, which changes disks that are open",
+	.tells		= true,
+	.ready		= true,
+	.table		= true,
 	.setup		= loop_setup,
 	.turn		= loop_change_turn,
 	.teardown	= loop_teardown,
@@ -135,6 +145,8 @@ const struct kind remount_kind = {
 	.name		= "remount",
 	.help		= "diskseqfs unmounted and mounted, and loop-attach",
 	.held		= true,
+	.blocks		= true,
+	.writes		= true,
 	.setup		= loop_setup,
 	.turn		= remount_turn,
 	.teardown	= loop_teardown,

@@ -218,7 +218,7 @@ static uint64_t wait_until_connected(const struct target *t)
 static uint64_t nbd_turn(struct target *t)
 {
 	struct connection *c = &connections[t->nr];
-	uint64_t before, number;
+	uint64_t before, number, label;
 	int ends[2];
 
 	if (t->up)
@@ -228,6 +228,7 @@ static uint64_t nbd_turn(struct target *t)
 		err(1, "socketpair");
 	c->kernel = ends[0];
 	c->server = ends[1];
+	label = medium_next(t, t->turn % 2);
 	c->image = t->image[t->turn % 2];
 	if (pthread_create(&c->server_thread, NULL, serve, c))
 		errx(1, "pthread_create");
@@ -243,12 +244,12 @@ static uint64_t nbd_turn(struct target *t)
 	number = wait_until_connected(t);
 	t->up = true;
 	/* Seen without the edit of nbd_start_device(). */
-	if (number == before) {
+	if (number == before && !race_stock) {
 		/* Lest others wait for a server that has gone. */
 		disconnect(t);
 		errx(1, "%s has the number from before the connection", t->node);
 	}
-	stamp_path(t->node, number, 0);
+	label_number(number, label);
 	return number;
 }
 
@@ -261,7 +262,8 @@ static void nbd_teardown(struct target *t)
 			errx(1, "NBD_CMD_RECONFIGURE %s", t->node);
 		disconnect(t);
 		/* Seen without the edit of nbd_config_put(), by netlink. */
-		if (!wait_until(diskseq_of_path(t->node) != t->number))
+		if (!race_stock &&
+		    !wait_until(diskseq_of_path(t->node) != t->number))
 			errx(1, "%s keeps the number of what has gone", t->node);
 	}
 	for (int i = 0; i < 2; i++)
@@ -271,6 +273,9 @@ static void nbd_teardown(struct target *t)
 const struct kind nbd_kind = {
 	.name		= "nbd",
 	.help		= "disconnected, also while it is open, and connected",
+	.blocks		= true,
+	.ready		= true,
+	.writes		= true,
 	.setup		= nbd_setup,
 	.turn		= nbd_turn,
 	.teardown	= nbd_teardown,
@@ -279,6 +284,9 @@ const struct kind nbd_kind = {
 const struct kind nbd_netlink_kind = {
 	.name		= "nbd-netlink",
 	.help		= "the same, by netlink in place of ioctls",
+	.blocks		= true,
+	.ready		= true,
+	.writes		= true,
 	.setup		= nbd_setup,
 	.turn		= nbd_turn,
 	.teardown	= nbd_teardown,

@@ -2,7 +2,7 @@
 /*
  * Disks that the host changes, for the race program: scripts/race gives the
  * machine a port that leads to QEMU's own monitor (QMP), a slot to plug disks
- * into and a CD-ROM drive, and a folder that host and guest can write.
+ * into, a CD-ROM drive and a card reader, and a folder that host and guest can write.
  */
 #define _GNU_SOURCE
 #include <err.h>
@@ -23,6 +23,7 @@
 #define DISK		"race-disk"
 #define IMAGE		"race-disk-image"
 #define DRIVE		"race-cd"
+#define READER		"race-card"
 #define FOLDER		"DISKSEQ_RACE_FOLDER"
 
 static int monitor_fd;
@@ -190,6 +191,7 @@ const struct kind virtio_kind = {
 	.name		= "virtio-blk",
 	.help		= "unplugged, also while it is open, and plugged in",
 	.held		= true,
+	.writes		= true,
 	.single		= true,
 	.slow		= true,
 	.setup		= virtio_setup,
@@ -197,61 +199,72 @@ const struct kind virtio_kind = {
 	.teardown	= virtio_teardown,
 };
 
+/* The files that are put into a drive. */
+static void open_media(struct target *t, const char *name)
+{
+	char path[300];
+
+	for (int i = 0; i < 2; i++) {
+		snprintf(path, sizeof(path), "%s/%s%d", getenv(FOLDER), name, i);
+		t->image[i] = open(path, O_RDWR | O_CLOEXEC);
+		if (t->image[i] < 0)
+			err(1, "%s", path);
+	}
+}
+
 static const char *cd_setup(struct target *t)
 {
 	const char *missing = qemu_setup();
-	char path[300];
 
 	if (missing)
 		return missing;
 	snprintf(t->node, sizeof(t->node), "/dev/sr0");
-	for (int i = 0; i < 2; i++) {
-		snprintf(path, sizeof(path), "%s/cd%d", getenv(FOLDER), i);
-		t->image[i] = open(path, O_WRONLY | O_CLOEXEC);
-		if (t->image[i] < 0)
-			err(1, "%s", path);
-	}
+	open_media(t, "cd");
 	return NULL;
 }
 
-static int insert_step(struct target *t)
+static int insert(struct target *t, const char *drive, const char *name,
+		  const char *mode)
 {
 	char arguments[512];
 
 	snprintf(arguments, sizeof(arguments),
-		 "'id': '%s', 'filename': '%s/cd%lu', 'format': 'raw', 'read-only-mode': 'read-only', 'force': true",
-		 DRIVE, getenv(FOLDER), t->turn % 2);
+		 "'id': '%s', 'filename': '%s/%s%lu', 'format': 'raw', 'read-only-mode': '%s', 'force': true",
+		 drive, getenv(FOLDER), name, t->turn % 2, mode);
 	return qmp("blockdev-change-medium", arguments);
 }
 
-/* To open the drive is to look what is in it. */
-static int notice_step(struct target *t)
+static int insert_cd_step(struct target *t)
 {
-	int fd = open(t->node, O_RDONLY | O_CLOEXEC);
-	uint64_t number;
+	return insert(t, DRIVE, "cd", "read-only");
+}
 
-	if (fd < 0) {
-		errno = EBUSY;
-		return -1;
-	}
-	number = diskseq_of(fd);
-	close(fd);
-	errno = EBUSY;
-	return number == t->number ? -1 : 0;
+static int insert_card_step(struct target *t)
+{
+	return insert(t, READER, "card", "read-write");
+}
+
+/* The other one, until the driver knows that it is another one. */
+static uint64_t media_turn(struct target *t, int (*step)(struct target *t))
+{
+	uint64_t label = medium_next(t, t->turn % 2), number;
+
+	do {
+		race_step(t);
+		beside_settle();
+		race_persist(t, "insertion", step);
+	} while (!race_notice(t));
+	number = diskseq_of_path(t->node);
+	label_number(number, label);
+	return number;
 }
 
 static uint64_t cd_turn(struct target *t)
 {
-	uint64_t number;
-
-	race_persist(t, "insertion", insert_step);
-	race_persist(t, "medium change", notice_step);
-	number = diskseq_of_path(t->node);
-	stamp_image(t->image[t->turn % 2], number);
-	return number;
+	return media_turn(t, insert_cd_step);
 }
 
-static void cd_teardown(struct target *t)
+static void media_teardown(struct target *t)
 {
 	for (int i = 0; i < 2; i++)
 		close(t->image[i]);
@@ -261,9 +274,59 @@ const struct kind cd_kind = {
 	.name		= "cd",
 	.help		= "the host puts another CD into the drive",
 	.lazy		= true,
+	.drive		= true,
+	.tells		= true,
+	.ready		= true,
 	.single		= true,
 	.slow		= true,
 	.setup		= cd_setup,
 	.turn		= cd_turn,
-	.teardown	= cd_teardown,
+	.teardown	= media_teardown,
+};
+
+/* The disk whose model is that of the card reader. */
+static const char *card_setup(struct target *t)
+{
+	const char *missing = qemu_setup();
+	char name[32];
+	glob_t found;
+
+	if (missing)
+		return missing;
+	*t->node = '\0';
+	glob("/sys/block/sd*/device/model", 0, NULL, &found);
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		race_read(found.gl_pathv[i], name, sizeof(name));
+		if (!strncmp(name, READER, strlen(READER)))
+			snprintf(t->node, sizeof(t->node), "/dev/%.*s",
+				 (int)strcspn(found.gl_pathv[i] +
+					      strlen("/sys/block/"), "/"),
+				 found.gl_pathv[i] + strlen("/sys/block/"));
+	}
+	globfree(&found);
+	if (!*t->node)
+		return "needs scripts/race";
+	open_media(t, "card");
+	return NULL;
+}
+
+static uint64_t card_turn(struct target *t)
+{
+	return media_turn(t, insert_card_step);
+}
+
+const struct kind card_kind = {
+	.name		= "card",
+	.help		= "the host puts another card into the reader",
+	.lazy		= true,
+	.drive		= true,
+	.tells		= true,
+	.ready		= true,
+	.table		= true,
+	.writes		= true,
+	.single		= true,
+	.slow		= true,
+	.setup		= card_setup,
+	.turn		= card_turn,
+	.teardown	= media_teardown,
 };

@@ -68,11 +68,12 @@ static void wait_for_disk(struct target *t)
 	}
 }
 
-static const char *scsi_setup(struct target *t, const char *removable)
+static const char *scsi_setup(struct target *t, const char *removable,
+			      const char *own_store)
 {
 	if (access(DRIVER, F_OK))
 		return "needs scsi_debug";
-	if (race_write(DRIVER "per_host_store", "1") ||
+	if (race_write(DRIVER "per_host_store", own_store) ||
 	    race_write(DRIVER "removable", removable) ||
 	    race_write(DRIVER "add_host", "1"))
 		err(1, DRIVER);
@@ -91,7 +92,7 @@ static void scsi_teardown(struct target *t)
 
 static const char *scsi_remove_setup(struct target *t)
 {
-	return scsi_setup(t, "0");
+	return scsi_setup(t, "0", "1");
 }
 
 static uint64_t stamp_next(struct target *t)
@@ -125,15 +126,46 @@ const struct kind scsi_remove_kind = {
 	.name		= "scsi-remove",
 	.help		= "deleted, also while it is open, and found by a rescan",
 	.held		= true,
+	.writes		= true,
 	.slow		= true,
 	.setup		= scsi_remove_setup,
 	.turn		= scsi_remove_turn,
 	.teardown	= scsi_teardown,
 };
 
+/* The disk of the first host, which was there before ours. */
+static int open_first_disk(void)
+{
+	struct target first = { 0 };
+	char path[64], name[32];
+
+	for (;; first.nr++) {
+		snprintf(path, sizeof(path),
+			 "/sys/class/scsi_host/host%u/proc_name", first.nr);
+		if (access(path, F_OK))
+			continue;
+		race_read(path, name, sizeof(name));
+		if (!strcmp(name, "scsi_debug\n"))
+			break;
+	}
+	wait_for_disk(&first);
+	return open(first.node, O_RDWR | O_DIRECT | O_CLOEXEC);
+}
+
+/*
+ * The medium is that of another disk, too: a back door, through which it can be
+ * given another content without the knowledge of who has it open here.
+ */
 static const char *scsi_medium_setup(struct target *t)
 {
-	return scsi_setup(t, "1");
+	const char *missing = scsi_setup(t, "1", "0");
+
+	if (missing)
+		return missing;
+	t->image[0] = open_first_disk();
+	if (t->image[0] < 0)
+		err(1, "the first disk of scsi_debug");
+	return NULL;
 }
 
 /*
@@ -142,15 +174,29 @@ static const char *scsi_medium_setup(struct target *t)
  */
 static uint64_t scsi_medium_turn(struct target *t)
 {
-	if (t->up && race_write(DRIVER "virtual_gb", t->turn % 2 ? "1" : "2"))
-		err(1, DRIVER "virtual_gb");
-	return stamp_next(t);
+	static bool large;
+	uint64_t number;
+
+	do {
+		race_step(t);
+		t->swaps++;
+		medium_next(t, 0);
+		large = !large;
+		if (race_write(DRIVER "virtual_gb", large ? "2" : "1"))
+			err(1, DRIVER "virtual_gb");
+		t->swaps++;
+	} while (!race_notice(t));
+	t->up = true;
+	number = diskseq_of_path(t->node);
+	label_number(number, t->medium[0]);
+	return number;
 }
 
 static void scsi_medium_teardown(struct target *t)
 {
 	if (race_write(DRIVER "virtual_gb", "0"))
 		err(1, DRIVER "virtual_gb");
+	close(t->image[0]);
 	scsi_teardown(t);
 }
 
@@ -158,6 +204,10 @@ const struct kind scsi_medium_kind = {
 	.name		= "scsi-medium",
 	.help		= "a medium change that open() itself finds",
 	.lazy		= true,
+	.drive		= true,
+	.tells		= true,
+	.ready		= true,
+	.table		= true,
 	.single		= true,		/* all have the same capacity */
 	.slow		= true,
 	.setup		= scsi_medium_setup,

@@ -1,0 +1,421 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The number means the data: nothing that is cached of a medium, and no partition
+ * of its table, is found under the number of the next one, whoever holds on to
+ * it.  Here a loop device whose file is exchanged, and a SCSI disk whose medium
+ * is another one while a partition of it is open.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <linux/blkpg.h>
+#include <linux/fs.h>
+#include <linux/loop.h>
+#include <scsi/sg.h>
+
+#include "diskseq_util.h"
+#include "../kselftest_harness.h"
+
+#define PART_START	4096
+#define PART_SIZE	(IMAGE_SIZE / 4)
+
+/* What @fd reads by the page cache. */
+static const char *cached(int fd, off_t where)
+{
+	static char stamp[sizeof("RIGHT-DISK")];
+
+	if (pread(fd, stamp, sizeof(stamp) - 1, where) != sizeof(stamp) - 1)
+		return strerror(errno);
+	return stamp;
+}
+
+/* One partition. */
+static const unsigned char table[66] = {
+	[4] = 0x83,
+	[8] = PART_START / 512,
+	[13] = PART_SIZE / 512 >> 8,
+	[64] = 0x55, 0xaa,
+};
+
+static int blkpg(int fd, int op, unsigned int partno, off_t size)
+{
+	struct blkpg_partition part = {
+		.start = PART_START,
+		.length = size,
+		.pno = partno,
+	};
+	struct blkpg_ioctl_arg arg = {
+		.op = op,
+		.datalen = sizeof(part),
+		.data = &part,
+	};
+
+	return ioctl(fd, BLKPG, &arg);
+}
+
+/* Is the entry of a partition listed? */
+static bool is_listed(uint64_t number, unsigned int partno)
+{
+	DIR *dir = opendir(diskseqfs_dir);
+	struct dirent *entry;
+	bool listed = false;
+	char name[64];
+
+	snprintf(name, sizeof(name), "%llu-part%u", (unsigned long long)number,
+		 partno);
+	while (dir && (entry = readdir(dir)))
+		listed = listed || !strcmp(entry->d_name, name);
+	if (dir)
+		closedir(dir);
+	return listed;
+}
+
+/* DISKSEQ= that the events of an open device have. */
+static uint64_t event_number(int fd)
+{
+	unsigned long long number = 0;
+	char line[128];
+	struct stat st;
+	FILE *file;
+
+	if (fstat(fd, &st))
+		return 0;
+	snprintf(line, sizeof(line), "/sys/dev/block/%u:%u/uevent",
+		 major(st.st_rdev), minor(st.st_rdev));
+	file = fopen(line, "r");
+	while (file && fgets(line, sizeof(line), file))
+		sscanf(line, "DISKSEQ=%llu", &number);
+	if (file)
+		fclose(file);
+	return number;
+}
+
+FIXTURE(data)
+{
+	int nr;
+	int right, wrong;
+	int fd;			/* by the number of the right image */
+	uint64_t number;
+};
+
+FIXTURE_SETUP(data)
+{
+	diskseqfs_private();
+	self->right = image_create("RIGHT-DISK", IMAGE_SIZE);
+	self->wrong = image_create("WRONG-DISK", IMAGE_SIZE);
+	ASSERT_EQ(sizeof(table), pwrite(self->right, table, sizeof(table), 446));
+	self->nr = loop_get_free();
+	self->number = loop_attach(self->nr, self->right,
+				   LO_FLAGS_READ_ONLY | LO_FLAGS_PARTSCAN);
+	self->fd = open_by_number(self->number, 0, O_RDONLY | O_CLOEXEC);
+	ASSERT_LE(0, self->fd);
+	ASSERT_STREQ("RIGHT-DISK", cached(self->fd, 0));
+}
+
+FIXTURE_TEARDOWN(data)
+{
+	close(self->fd);
+	loop_detach(self->nr);
+}
+
+/* Have the device show the other image; returns its number. */
+static uint64_t exchange(struct __test_metadata *_metadata,
+			 FIXTURE_DATA(data) *self)
+{
+	int fd = open(loop_path(self->nr), O_RDONLY | O_CLOEXEC);
+	uint64_t number;
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, ioctl(fd, LOOP_CHANGE_FD, self->wrong));
+	number = diskseq_of(fd);
+	ASSERT_LT(self->number, number);
+	close(fd);
+	return number;
+}
+
+/* By the cache and past it, all ways find the new medium. */
+static void expect_wrong_disk(struct __test_metadata *_metadata, uint64_t number)
+{
+	int fd = open_by_number(number, 0, O_RDONLY | O_CLOEXEC);
+
+	ASSERT_LE(0, fd);
+	EXPECT_STREQ("WRONG-DISK", cached(fd, 0));
+	EXPECT_STREQ("WRONG-DISK", cached(fd, 4096));
+	EXPECT_EQ(number, diskseq_of(fd));
+	EXPECT_TRUE(has_stamp(fd, "WRONG-DISK"));
+	close(fd);
+	EXPECT_TRUE(is_gone(number, 1));
+	EXPECT_FALSE(is_listed(number, 1));
+}
+
+/*
+ * A page that was spliced into a pipe is in use.  The page has the table, too.
+ * Seen failing on a kernel that drops the cache by invalidate_bdev() only.
+ */
+TEST_F(data, spliced_page_is_not_of_the_next_medium)
+{
+	loff_t where = 0;
+	uint64_t number;
+	char page[4096];
+	int fds[2];
+
+	EXPECT_TRUE(is_listed(self->number, 1));
+	ASSERT_EQ(0, pipe(fds));
+	ASSERT_EQ(sizeof(page), splice(self->fd, &where, fds[1], NULL,
+				       sizeof(page), 0));
+	number = exchange(_metadata, self);
+	expect_wrong_disk(_metadata, number);
+	/* It is what it was for who has it. */
+	ASSERT_EQ(sizeof(page), read(fds[0], page, sizeof(page)));
+	EXPECT_STREQ("RIGHT-DISK", page);
+	close(fds[0]);
+	close(fds[1]);
+	expect_wrong_disk(_metadata, number);
+}
+
+/* A page that is mapped shows the new medium to who mapped it. */
+TEST_F(data, mapped_page_is_not_of_the_next_medium)
+{
+	uint64_t number;
+	const char *map;
+
+	map = mmap(NULL, 4096, PROT_READ, MAP_SHARED, self->fd, 0);
+	ASSERT_NE(MAP_FAILED, map);
+	EXPECT_STREQ("RIGHT-DISK", map);
+	ASSERT_EQ(0, mlock(map, 4096));
+	number = exchange(_metadata, self);
+	expect_wrong_disk(_metadata, number);
+	EXPECT_STREQ("WRONG-DISK", map);
+	munmap((void *)map, 4096);
+}
+
+/*
+ * A partition that is open cannot go.  What cannot be opened by the new number
+ * does not show it: not in the directory, not by stat(), not in its events, and
+ * not by BLKGETDISKSEQ.
+ */
+TEST_F(data, held_partition_keeps_its_number)
+{
+	int held = open_by_number(self->number, 1, O_RDONLY | O_CLOEXEC), part;
+	char path[64], node[64];
+	uint64_t number;
+	struct stat st;
+
+	ASSERT_LE(0, held);
+	EXPECT_EQ(self->number, event_number(held));
+	number = exchange(_metadata, self);
+	expect_wrong_disk(_metadata, number);
+	EXPECT_EQ(-1, stat(path_by_number(path, number, 1), &st));
+	EXPECT_EQ(ENOENT, errno);
+	EXPECT_EQ(self->number, diskseq_of(held));
+	EXPECT_EQ(self->number, event_number(held));
+
+	/* Nor to who opens it by its node. */
+	snprintf(node, sizeof(node), "/proc/self/fd/%d", held);
+	part = open(node, O_RDONLY | O_CLOEXEC);
+	if (part >= 0) {
+		EXPECT_EQ(self->number, diskseq_of(part));
+		close(part);
+	}
+	close(held);
+}
+
+/*
+ * Who has the disk open since before the change adds what the earlier table said,
+ * unless it has asked for the number since.
+ */
+TEST_F(data, descriptor_from_before_adds_partitions_of_that_medium)
+{
+	uint64_t number = exchange(_metadata, self);
+
+	ASSERT_EQ(0, blkpg(self->fd, BLKPG_ADD_PARTITION, 2, PART_SIZE));
+	EXPECT_TRUE(is_gone(number, 2));
+	EXPECT_FALSE(is_listed(number, 2));
+	ASSERT_EQ(0, blkpg(self->fd, BLKPG_DEL_PARTITION, 2, 0));
+
+	EXPECT_EQ(number, diskseq_of(self->fd));
+	ASSERT_EQ(0, blkpg(self->fd, BLKPG_ADD_PARTITION, 2, PART_SIZE));
+	EXPECT_TRUE(opens_as(number, 2, "WRONG-DISK"));
+	EXPECT_TRUE(is_listed(number, 2));
+	ASSERT_EQ(0, blkpg(self->fd, BLKPG_DEL_PARTITION, 2, 0));
+}
+
+/* The same of a partition that is made longer or shorter. */
+TEST_F(data, descriptor_from_before_resizes_partitions_of_that_medium)
+{
+	uint64_t number = exchange(_metadata, self);
+	int fd = open_by_number(number, 0, O_RDONLY | O_CLOEXEC);
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, blkpg(fd, BLKPG_ADD_PARTITION, 2, PART_SIZE));
+	EXPECT_TRUE(opens_as(number, 2, "WRONG-DISK"));
+	ASSERT_EQ(0, blkpg(self->fd, BLKPG_RESIZE_PARTITION, 2, PART_SIZE / 2));
+	EXPECT_TRUE(is_gone(number, 2));
+	ASSERT_EQ(0, blkpg(fd, BLKPG_RESIZE_PARTITION, 2, PART_SIZE / 2));
+	EXPECT_TRUE(opens_as(number, 2, "WRONG-DISK"));
+	ASSERT_EQ(0, blkpg(fd, BLKPG_DEL_PARTITION, 2, 0));
+	close(fd);
+}
+
+/* A SCSI disk whose medium can be removed. */
+#define DRIVER	"/sys/bus/pseudo/drivers/scsi_debug/"
+
+FIXTURE(scsi)
+{
+	char node[64];
+	int fd;
+	uint64_t number;
+};
+
+/* The first disk that has a removable medium and came with the host. */
+static bool find_disk(char *node)
+{
+	char path[300], removable;
+	struct dirent *entry;
+	bool found = false;
+	DIR *dir;
+	int fd;
+
+	dir = opendir("/sys/block");
+	while (dir && !found && (entry = readdir(dir))) {
+		if (strncmp(entry->d_name, "sd", 2))
+			continue;
+		snprintf(path, sizeof(path), "/sys/block/%s/removable",
+			 entry->d_name);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		found = read(fd, &removable, 1) == 1 && removable == '1';
+		close(fd);
+		snprintf(node, 64, "/dev/%.16s", entry->d_name);
+	}
+	if (dir)
+		closedir(dir);
+	if (!found)
+		return false;
+	/* It has been scanned. */
+	fd = open(node, O_RDONLY | O_EXCL | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	close(fd);
+	return true;
+}
+
+FIXTURE_SETUP(scsi)
+{
+	diskseqfs_private();
+	if (access(DRIVER, F_OK))
+		SKIP(return, "needs scsi_debug");
+	ASSERT_EQ(0, run("echo 1 >" DRIVER "per_host_store; "
+			 "echo 1 >" DRIVER "removable; "
+			 "echo 1 >" DRIVER "add_host"));
+	ASSERT_TRUE(wait_until(find_disk(self->node)));
+	self->number = diskseq_of_path(self->node);
+	self->fd = open_by_number(self->number, 0, O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, self->fd);
+}
+
+FIXTURE_TEARDOWN(scsi)
+{
+	close(self->fd);
+	EXPECT_EQ(0, run("echo -1 >" DRIVER "add_host"));
+}
+
+/* Write what the disk has at @where, past all caches of block devices. */
+static void sg_write(struct __test_metadata *_metadata, int fd, off_t where,
+		     const char *text)
+{
+	unsigned char cdb[10] = { 0x2a, [4] = where / 512 >> 8,
+				  [5] = where / 512, [8] = 1 };
+	char block[512] = "", sense[32];
+	struct sg_io_hdr hdr = {
+		.interface_id = 'S',
+		.dxfer_direction = SG_DXFER_TO_DEV,
+		.cmd_len = sizeof(cdb),
+		.cmdp = cdb,
+		.mx_sb_len = sizeof(sense),
+		.sbp = (void *)sense,
+		.dxfer_len = sizeof(block),
+		.dxferp = block,
+		.timeout = 10000,
+	};
+
+	strcpy(block, text);
+	ASSERT_EQ(0, ioctl(fd, SG_IO, &hdr));
+	ASSERT_EQ(0, hdr.status);
+}
+
+/*
+ * The table of the next medium cannot be read, its pages can.  Seen failing on a
+ * kernel where bdev_disk_changed() drops nothing while a partition is open.
+ */
+TEST_F(scsi, held_partition_does_not_hold_the_cache)
+{
+	int held, fd;
+	uint64_t number;
+
+	ASSERT_EQ(sizeof(table), pwrite(self->fd, table, sizeof(table), 446));
+	ASSERT_EQ(10, pwrite(self->fd, "RIGHT-DISK", 10, PART_START));
+	ASSERT_EQ(0, fsync(self->fd));
+	ASSERT_EQ(0, ioctl(self->fd, BLKRRPART));
+	self->number = diskseq_of(self->fd);
+	held = open_by_number(self->number, 1, O_RDONLY | O_CLOEXEC);
+	ASSERT_LE(0, held);
+	EXPECT_STREQ("RIGHT-DISK", cached(self->fd, PART_START));
+
+	/* The next medium, and the unit attention that says so */
+	sg_write(_metadata, self->fd, PART_START, "WRONG-DISK");
+	ASSERT_EQ(0, run("read g <" DRIVER "virtual_gb; "
+			 "echo $((g %% 2 + 1)) >" DRIVER "virtual_gb"));
+	fd = open(self->node, O_RDONLY | O_CLOEXEC);
+	ASSERT_LE(0, fd);
+	close(fd);
+	number = diskseq_of_path(self->node);
+	ASSERT_LT(self->number, number);
+	EXPECT_TRUE(is_gone(self->number, 0));
+
+	fd = open_by_number(number, 0, O_RDONLY | O_CLOEXEC);
+	ASSERT_LE(0, fd);
+	EXPECT_STREQ("WRONG-DISK", cached(fd, PART_START));
+	EXPECT_TRUE(is_gone(number, 1));
+	EXPECT_FALSE(is_listed(number, 1));
+	EXPECT_EQ(self->number, diskseq_of(held));
+	EXPECT_EQ(self->number, event_number(held));
+	close(fd);
+	close(held);
+}
+
+/* What is dirty when the medium changes is not written to the next one. */
+TEST_F(scsi, dirty_page_is_not_written_to_the_next_medium)
+{
+	uint64_t number;
+	int fd;
+
+	ASSERT_EQ(10, pwrite(self->fd, "WRONG-DISK", 10, PART_START));
+	ASSERT_EQ(0, fsync(self->fd));
+	ASSERT_EQ(10, pwrite(self->fd, "RIGHT-DISK", 10, PART_START));
+	ASSERT_EQ(0, run("read g <" DRIVER "virtual_gb; "
+			 "echo $((g %% 2 + 1)) >" DRIVER "virtual_gb"));
+	fd = open(self->node, O_RDONLY | O_CLOEXEC);
+	ASSERT_LE(0, fd);
+	close(fd);
+	number = diskseq_of_path(self->node);
+	ASSERT_LT(self->number, number);
+	EXPECT_EQ(-1, fsync(self->fd));
+	EXPECT_EQ(EIO, errno);
+
+	fd = open_by_number(number, 0, O_RDONLY | O_CLOEXEC);
+	ASSERT_LE(0, fd);
+	EXPECT_STREQ("WRONG-DISK", cached(fd, PART_START));
+	EXPECT_EQ(0, fsync(fd));
+	close(fd);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * SCSI disks by number: what the device says, it says once, and to whoever
+ * sends it a command next.  It must be numbered whoever that is.
+ *
+ * The disks are those of scsi_debug.  One that is removable has another medium
+ * after a unit attention, such as for another capacity.
+ *
+ * SEEN failing on kernels with scripts/mutants/sg-io-hides-medium-change.patch,
+ * rescan-hides-medium-change.patch, repeats-announced.patch and
+ * lun-keeps-number.patch.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <scsi/sg.h>
+
+#include "diskseq_util.h"
+#include "uevent_util.h"
+#include "../kselftest_harness.h"
+
+#define DRIVER		"/sys/bus/pseudo/drivers/scsi_debug/"
+#define DEBUGFS		"/sys/kernel/debug"
+#define UNIT_ATTENTION	6
+
+/* A listener that this many events cause to open the disk goes on for ever. */
+#define ENDLESS		64
+
+static int put(const char *path, const char *value)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	ssize_t written;
+
+	if (fd < 0)
+		return -1;
+	written = write(fd, value, strlen(value));
+	close(fd);
+	return written == (ssize_t)strlen(value) ? 0 : -1;
+}
+
+static void get(const char *path, char *value, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t length = fd < 0 ? -1 : read(fd, value, size - 1);
+
+	if (length < 0)
+		err(1, "%s", path);
+	value[length] = '\0';
+	close(fd);
+}
+
+FIXTURE(scsi)
+{
+	unsigned int host;
+	char device[64];	/* its folder in sysfs */
+	char name[32];		/* as DEVNAME has it */
+	char node[64];
+	int socket;
+	uint64_t number;	/* once nothing more happens by itself */
+};
+
+FIXTURE_VARIANT(scsi)
+{
+	const char *removable;
+};
+
+FIXTURE_VARIANT_ADD(scsi, removable)
+{
+	.removable = "1",
+};
+
+FIXTURE_VARIANT_ADD(scsi, fixed)
+{
+	.removable = "0",
+};
+
+static unsigned int newest_host(void)
+{
+	DIR *dir = opendir("/sys/class/scsi_host");
+	unsigned int host, newest = 0;
+	struct dirent *entry;
+
+	if (!dir)
+		err(1, "scsi_host");
+	while ((entry = readdir(dir))) {
+		if (sscanf(entry->d_name, "host%u", &host) == 1 &&
+		    host > newest)
+			newest = host;
+	}
+	closedir(dir);
+	return newest;
+}
+
+/* The disk is found a while after its host was added. */
+static bool find_disk(FIXTURE_DATA(scsi) *self)
+{
+	struct dirent *entry;
+	char path[80];
+	DIR *dir;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/block", self->device);
+	dir = opendir(path);
+	if (!dir)
+		return false;
+	self->name[0] = '\0';
+	while ((entry = readdir(dir))) {
+		if (entry->d_name[0] != '.')
+			snprintf(self->name, sizeof(self->name), "%.31s",
+				 entry->d_name);
+	}
+	closedir(dir);
+	snprintf(self->node, sizeof(self->node), "/dev/%s", self->name);
+	fd = open(self->node, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	close(fd);
+	return true;
+}
+
+FIXTURE_SETUP(scsi)
+{
+	if (access(DRIVER, F_OK))
+		SKIP(return, "needs scsi_debug");
+	diskseqfs_private();
+	self->socket = uevent_listen();
+	ASSERT_EQ(0, put(DRIVER "per_host_store", "1"));
+	ASSERT_EQ(0, put(DRIVER "removable", variant->removable));
+	ASSERT_EQ(0, put(DRIVER "add_host", "1"));
+	self->host = newest_host();
+	snprintf(self->device, sizeof(self->device),
+		 "/sys/bus/scsi/devices/%u:0:0:0", self->host);
+	ASSERT_TRUE(wait_until(find_disk(self)));
+	uevent_drain(self->socket, self->name);
+	self->number = diskseq_of_path(self->node);
+	ASSERT_EQ(0, uevent_drain(self->socket, self->name));
+}
+
+FIXTURE_TEARDOWN(scsi)
+{
+	if (self->socket <= 0)
+		return;
+	/* As it was for the other disks of the driver, too. */
+	put(DRIVER "vpd_use_hostno", "1");
+	put(DRIVER "virtual_gb", "0");
+	put(DRIVER "add_host", "-1");
+}
+
+static void change_medium(void)
+{
+	char gigabytes[16];
+
+	get(DRIVER "virtual_gb", gigabytes, sizeof(gigabytes));
+	if (put(DRIVER "virtual_gb", atoi(gigabytes) == 1 ? "2" : "1"))
+		err(1, DRIVER "virtual_gb");
+}
+
+static void rescan(FIXTURE_DATA(scsi) *self)
+{
+	char path[80];
+
+	snprintf(path, sizeof(path), "%s/rescan", self->device);
+	if (put(path, "1"))
+		err(1, "%s", path);
+}
+
+/* TEST UNIT READY through SG_IO; returns the sense key. */
+static int send_test_unit_ready(int fd)
+{
+	unsigned char command[6] = "", sense[32] = "";
+	struct sg_io_hdr io = {
+		.interface_id = 'S',
+		.dxfer_direction = SG_DXFER_NONE,
+		.cmdp = command,
+		.cmd_len = sizeof(command),
+		.sbp = sense,
+		.mx_sb_len = sizeof(sense),
+		.timeout = 10000,
+	};
+
+	if (ioctl(fd, SG_IO, &io))
+		err(1, "SG_IO");
+	/* Fixed format, or with descriptors. */
+	return io.sb_len_wr ? sense[(sense[0] & 0x7f) < 0x72 ? 2 : 1] & 0xf : 0;
+}
+
+/* Whoever gets the unit attention, the earlier number does not open any more. */
+TEST_F(scsi, sg_io_does_not_hide_a_medium_change)
+{
+	int fd = open_by_number(self->number, 0, O_RDONLY);
+
+	ASSERT_LE(0, fd);
+	change_medium();
+	ASSERT_EQ(UNIT_ATTENTION, send_test_unit_ready(fd));
+	ASSERT_EQ(0, send_test_unit_ready(fd));
+	if (!strcmp(variant->removable, "1")) {
+		EXPECT_TRUE(is_gone(self->number, 0));
+		EXPECT_LT(self->number, diskseq_of_path(self->node));
+		EXPECT_EQ(1, uevent_media_changes(self->socket, self->name));
+	} else {
+		/* There is no other medium. */
+		EXPECT_EQ(self->number, diskseq_of_path(self->node));
+		EXPECT_EQ(0, uevent_drain(self->socket, self->name));
+	}
+	close(fd);
+}
+
+/* The same of the commands of a rescan, which may announce the size as well. */
+TEST_F(scsi, rescan_does_not_hide_a_medium_change)
+{
+	int fd;
+
+	change_medium();
+	rescan(self);
+	fd = open_by_number(self->number, 0, O_RDONLY);
+	EXPECT_EQ(!strcmp(variant->removable, "1"), fd < 0);
+	if (fd >= 0)
+		close(fd);
+}
+
+/* A change that the kernel finds by itself has one event, whose number opens. */
+TEST_F(scsi, polled_change_is_announced_once_and_opens)
+{
+	struct uevent event;
+	char path[80];
+	int fd;
+
+	if (strcmp(variant->removable, "1"))
+		SKIP(return, "a fixed disk is not polled");
+	snprintf(path, sizeof(path), "/sys/block/%s/events_poll_msecs",
+		 self->name);
+	ASSERT_EQ(0, put(path, "50"));
+	for (int i = 0; i < 4; i++) {
+		change_medium();
+		ASSERT_TRUE(uevent_next(self->socket, self->name,
+					WAIT_S * 1000, &event));
+		EXPECT_TRUE(event.media_change);
+		fd = open_by_number(event.diskseq, 0, O_RDONLY);
+		EXPECT_LE(0, fd);
+		close(fd);
+		/* There is one of the size, which the open has looked at. */
+		EXPECT_EQ(0, uevent_media_changes(self->socket, self->name));
+		EXPECT_EQ(event.diskseq, diskseq_of_path(self->node));
+	}
+	ASSERT_EQ(0, put(path, "0"));
+}
+
+/*
+ * A drive that has another medium at each look, as it says, does not keep those
+ * busy for ever who look for each.  It is believed again when it says less.
+ */
+TEST_F(scsi, listener_of_a_drive_that_always_reports_comes_to_an_end)
+{
+	char error[128], path[80];
+	unsigned int opened = 0;
+	struct uevent event;
+	int fd;
+
+	if (strcmp(variant->removable, "1"))
+		SKIP(return, "a fixed disk is not asked");
+	if (access(DEBUGFS "/scsi_debug", F_OK))
+		mount("debugfs", DEBUGFS, "debugfs", 0, NULL);
+	snprintf(error, sizeof(error),
+		 DEBUGFS "/scsi_debug/%u:0:0:0/error", self->host);
+	/* Fail TEST UNIT READY each time, "medium may have changed". */
+	if (put(error, "2 1 0x00 0 0 2 6 0x28 0"))
+		SKIP(return, "needs debugfs and error injection of scsi_debug");
+
+	close(open(self->node, O_RDONLY | O_CLOEXEC));
+	while (opened < ENDLESS &&
+	       uevent_next(self->socket, self->name, QUIET_MS, &event)) {
+		fd = open_by_number(event.diskseq, 0, O_RDONLY);
+		if (fd < 0)
+			fd = open(self->node, O_RDONLY | O_CLOEXEC);
+		if (fd >= 0)
+			close(fd);
+		opened++;
+	}
+	EXPECT_LT(0, opened);
+	EXPECT_GT(ENDLESS, opened);
+
+	/* All the same, each was another number. */
+	self->number = diskseq_of_path(self->node);
+	EXPECT_TRUE(is_gone(self->number, 0));
+
+	ASSERT_EQ(0, put(error, "- 2 0x00"));
+	snprintf(path, sizeof(path), "/sys/block/%s/events_poll_msecs",
+		 self->name);
+	close(open(self->node, O_RDONLY | O_CLOEXEC));
+	close(open(self->node, O_RDONLY | O_CLOEXEC));
+	uevent_drain(self->socket, self->name);
+	ASSERT_EQ(0, put(path, "50"));
+	change_medium();
+	EXPECT_TRUE(uevent_next(self->socket, self->name, WAIT_S * 1000,
+				&event));
+	EXPECT_TRUE(event.media_change);
+	ASSERT_EQ(0, put(path, "0"));
+}
+
+/*
+ * If another logical unit answers, as its page 0x83 says, it is another disk,
+ * of which the event tells the number.  A rescan that finds the same is none.
+ */
+TEST_F(scsi, lun_of_another_identity_is_another_disk)
+{
+	char path[80], before[256], after[256];
+	struct uevent event = {};
+	unsigned int events = 0;
+	int fd;
+
+	if (!self->host)
+		SKIP(return, "needs another host than the first");
+	snprintf(path, sizeof(path), "%s/wwid", self->device);
+	get(path, before, sizeof(before));
+	fd = open_by_number(self->number, 0, O_RDONLY);
+	ASSERT_LE(0, fd);
+
+	rescan(self);
+	EXPECT_EQ(self->number, diskseq_of(fd));
+	EXPECT_EQ(0, uevent_drain(self->socket, self->name));
+
+	/* The identity of host 0. */
+	ASSERT_EQ(0, put(DRIVER "vpd_use_hostno", "0"));
+	rescan(self);
+	get(path, after, sizeof(after));
+	ASSERT_STRNE(before, after);
+
+	EXPECT_TRUE(is_gone(self->number, 0));
+	EXPECT_LT(self->number, diskseq_of(fd));
+	while (uevent_next(self->socket, self->name, QUIET_MS, &event))
+		events++;
+	EXPECT_LT(0, events);
+	EXPECT_STREQ("change", event.action);
+	EXPECT_EQ(diskseq_of(fd), event.diskseq);
+	close(fd);
+	fd = open_by_number(event.diskseq, 0, O_RDONLY);
+	EXPECT_LE(0, fd);
+	close(fd);
+	EXPECT_EQ(event.diskseq, diskseq_of_path(self->node));
+}
+
+TEST_HARNESS_MAIN
