@@ -58,9 +58,9 @@ struct call {
 
 static long call_read(struct call *call)
 {
-	char byte;
+	static char block[4096] __attribute__((aligned(4096)));
 
-	return pread(call->fd, &byte, 1, BACK_POS);
+	return pread(call->fd, block, sizeof(block), BACK_POS);
 }
 
 /* Takes the driver's lock, then waits for all reads to end. */
@@ -254,7 +254,7 @@ static void change_during_driver_open(struct __test_metadata *_metadata,
 
 	ASSERT_TRUE(wait_until(self->read.done && self->holder.done &&
 			       self->change.done && self->open.done));
-	EXPECT_EQ(1, self->read.ret);
+	EXPECT_EQ(4096, self->read.ret);
 	EXPECT_EQ(0, self->holder.ret);
 	EXPECT_EQ(0, self->change.ret);
 	EXPECT_LT(self->number, diskseq_of(self->fd));
@@ -345,6 +345,9 @@ TEST_F_TIMEOUT(open_race, wrong_disk_is_never_given_to_driver,
 	info.lo_flags |= LO_FLAGS_PARTSCAN;
 	ASSERT_EQ(0, ioctl(self->fd, LOOP_SET_STATUS64, &info));
 	self->holder = (struct call){ call_scan_partitions, self->fd };
+	/* Past the cache: the holder waits for what is being read into it. */
+	self->read.fd = open(loop_path(self->nr), O_RDONLY | O_DIRECT | O_CLOEXEC);
+	ASSERT_LE(0, self->read.fd);
 
 	ASSERT_EQ(0, dm_suspend("front"));
 	ASSERT_EQ(0, dm_suspend("back"));
@@ -361,6 +364,7 @@ TEST_F_TIMEOUT(open_race, wrong_disk_is_never_given_to_driver,
 	ASSERT_TRUE(wait_until(self->open.done && self->change.done));
 	EXPECT_EQ(0, self->change.ret);
 	expect_enoent(_metadata, self);
+	close(self->read.fd);
 }
 
 TEST_HARNESS_MAIN

@@ -270,8 +270,8 @@ TEST_F(scsi, listener_of_a_drive_that_always_reports_comes_to_an_end)
 		mount("debugfs", DEBUGFS, "debugfs", 0, NULL);
 	snprintf(error, sizeof(error),
 		 DEBUGFS "/scsi_debug/%u:0:0:0/error", self->host);
-	/* Fail TEST UNIT READY each time, "medium may have changed". */
-	if (put(error, "2 1 0x00 0 0 2 6 0x28 0"))
+	/* Fail TEST UNIT READY each time, as if it had been reset. */
+	if (put(error, "2 1 0x00 0 0 2 6 0x29 0"))
 		SKIP(return, "needs debugfs and error injection of scsi_debug");
 
 	close(open(self->node, O_RDONLY | O_CLOEXEC));
