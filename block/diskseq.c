@@ -83,6 +83,7 @@ static void diskseq_unlink(struct gendisk *disk)
  * diskseq_advance - give a disk its next number
  * @disk: disk that is new, or whose medium has changed
  * @counter: the source of numbers, never to be used without this function
+ * @sure: false if the medium may be another one, but may as well be the same
  *
  * If the disk can be looked up, the old number stops to be found at the very
  * moment when the new one starts to be.
@@ -94,7 +95,7 @@ static void diskseq_unlink(struct gendisk *disk)
  *
  * Context: Any context but interrupts.
  */
-void diskseq_advance(struct gendisk *disk, atomic64_t *counter)
+void diskseq_advance(struct gendisk *disk, atomic64_t *counter, bool sure)
 {
 	bool indexed;
 	u64 old;
@@ -108,6 +109,8 @@ void diskseq_advance(struct gendisk *disk, atomic64_t *counter)
 	if (indexed)
 		diskseq_unlink(disk);
 	WRITE_ONCE(disk->diskseq, atomic64_inc_return(counter));
+	if (sure)
+		WRITE_ONCE(disk->mediumseq, disk->diskseq);
 	if (indexed)
 		diskseq_link(disk);
 	write_sequnlock(&diskseq_lock);
@@ -258,7 +261,31 @@ int bdev_check_diskseq(struct block_device *bdev, u64 diskseq)
  */
 u64 bdev_cache_diskseq(const struct block_device *bdev)
 {
-	return diskseq_read(&bdev->bd_cacheseq);
+	u64 diskseq = diskseq_read(&bdev->bd_cacheseq);
+
+	/* Pairs with bdev_drop_earlier(): what was dropped is not found. */
+	smp_rmb();
+	return diskseq;
+}
+
+/**
+ * bdev_data_diskseq - read the number of the medium whose data a reader gets
+ * @bdev: disk or partition, which is kept open
+ *
+ * For who notes of which medium something is before reading it.
+ *
+ * Context: Any context but interrupts.
+ * Return: As bdev_diskseq(), or the number of the cache if that is an earlier one.
+ */
+u64 bdev_data_diskseq(const struct block_device *bdev)
+{
+	return min(bdev_cache_diskseq(bdev), bdev_diskseq(bdev));
+}
+
+/* Whether it is sure that the cache of @bdev is of a medium that is not there. */
+static bool bdev_cache_outlived(const struct block_device *bdev)
+{
+	return bdev_cache_diskseq(bdev) < diskseq_read(&bdev->bd_disk->mediumseq);
 }
 
 /**
@@ -266,7 +293,8 @@ u64 bdev_cache_diskseq(const struct block_device *bdev)
  * @bdev: disk or partition
  *
  * Drop what is cached of earlier media: mapped, pinned or spliced pages as well,
- * and without writing what is dirty (see bdev_discard_earlier()).
+ * and without writing what is dirty (see bdev_discard_earlier()), unless it is not
+ * sure that the medium is another one.
  *
  * The number is read before the cache is emptied, so what is read meanwhile is
  * of that medium, or of one with a later number, which is found out by the next
@@ -275,7 +303,7 @@ u64 bdev_cache_diskseq(const struct block_device *bdev)
  * Context: Process context.  Waits for the I/O on the pages of @bdev, so the
  *	    queue may not be frozen, and no lock held that I/O needs.
  * Return: 0, or -EBUSY if a file system that was mounted before the change holds
- *	   on to what it has read.
+ *	   on to what it has read, or if something dirty is kept.
  */
 int bdev_drop_earlier(struct block_device *bdev)
 {
@@ -289,12 +317,15 @@ int bdev_drop_earlier(struct block_device *bdev)
 	if (!mapping_empty(mapping)) {
 		/* These hold on to pages, too, and outlive a file system. */
 		invalidate_bh_lrus();
-		if (invalidate_inode_pages2(mapping))
+		if (invalidate_inode_pages2(mapping) &&
+		    bdev_cache_diskseq(bdev) < diskseq)
 			return -EBUSY;
 	}
 	/* What could not be written to an earlier medium is for who wrote it. */
 	errseq_check_and_advance(&mapping->wb_err, &since);
 
+	/* Pairs with bdev_cache_diskseq(). */
+	smp_wmb();
 	write_seqlock(&diskseq_lock);
 	if (bdev->bd_cacheseq < diskseq)
 		WRITE_ONCE(bdev->bd_cacheseq, diskseq);
@@ -343,15 +374,15 @@ EXPORT_SYMBOL_GPL(disk_drop_earlier);
  *
  * Not if a file system is mounted, which goes on as if nothing had happened, as it
  * always has: it has been told of the change (see bdev_mark_dead()), or else the
- * driver may have reported one that was none.
+ * driver may have reported one that was none.  Nor if it is not sure that the
+ * medium is another one, for the same reason.
  *
  * Context: Any context but interrupts.
  * Return: %true if it must not be written to the medium that is there now.
  */
 bool bdev_caches_earlier(const struct block_device *bdev)
 {
-	return bdev_cache_diskseq(bdev) != disk_diskseq(bdev->bd_disk) &&
-	       !READ_ONCE(bdev->bd_holder_ops);
+	return bdev_cache_outlived(bdev) && !READ_ONCE(bdev->bd_holder_ops);
 }
 
 /**
@@ -393,16 +424,26 @@ bool bdev_discard_earlier(struct folio *folio)
  * as long as it, or another one, is open, since the table cannot be read again
  * then.  Not checked before the open, which is what has the table read.
  *
+ * Who opens whatever is there gets what a file system that is mounted has cached:
+ * it would have to be emptied for each of them, for as long as that is mounted.
+ *
  * Context: As of bdev_check_diskseq().  Waits as bdev_drop_earlier().
  * Return: As of bdev_check_diskseq(), -ESTALE also for such a partition, or
  *	   -EBUSY as of bdev_drop_earlier().
  */
 int bdev_check_opened(struct block_device *bdev, u64 diskseq)
 {
-	int busy = bdev_drop_earlier(bdev), ret;
+	int busy, ret;
 
+	if (!diskseq && READ_ONCE(bdev->bd_holder_ops))
+		return 0;
+	busy = bdev_drop_earlier(bdev);
 	if (!diskseq)
 		return 0;
+	if (busy && !bdev_cache_outlived(bdev)) {
+		filemap_write_and_wait(bdev->bd_mapping);
+		busy = bdev_drop_earlier(bdev);
+	}
 	ret = bdev_check_diskseq(bdev, diskseq);
 	if (ret)
 		return ret;

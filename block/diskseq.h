@@ -16,7 +16,8 @@ struct folio;
 struct gendisk;
 struct inode;
 
-void diskseq_advance(struct gendisk *disk, atomic64_t *counter);
+void inc_diskseq_unsure(struct gendisk *disk);
+void diskseq_advance(struct gendisk *disk, atomic64_t *counter, bool sure);
 void diskseq_add(struct gendisk *disk);
 void diskseq_del(struct gendisk *disk);
 
