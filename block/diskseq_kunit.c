@@ -1457,6 +1457,25 @@ static void dirty_page_is_not_written_to_the_next_medium(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, td->foreign_writes, 0);
 }
 
+/* What may as well be for the medium that is there is written, not forgotten. */
+static void dirty_page_is_kept_if_the_medium_may_be_the_same(struct kunit *test)
+{
+	struct test_disk *td = add_new_disk(test);
+	struct file *file = open_part(test, td, 0);
+	u64 diskseq = disk_diskseq(td->disk);
+
+	dirty_first_folio(test, file);
+	inc_diskseq_unsure(td->disk);
+	KUNIT_EXPECT_GT(test, disk_diskseq(td->disk), diskseq);
+	disk_drop_earlier(td->disk);
+	KUNIT_EXPECT_TRUE(test, mapping_tagged(file->f_mapping,
+					       PAGECACHE_TAG_DIRTY));
+	open_part(test, td, 0);
+	KUNIT_EXPECT_FALSE(test, mapping_tagged(file->f_mapping,
+						PAGECACHE_TAG_DIRTY));
+	KUNIT_EXPECT_EQ(test, 0, file_check_and_advance_wb_err(file));
+}
+
 /*
  * A file system holds on to buffers, which cannot be dropped: then the number of
  * the next medium cannot be opened until it is unmounted.
@@ -1501,6 +1520,7 @@ static struct kunit_case diskseq_cache_cases[] = {
 	KUNIT_CASE(extent_of_an_earlier_table_is_not_seen),
 	KUNIT_CASE_PARAM(dirty_page_is_not_written_to_the_next_medium,
 			 dirty_gen_params),
+	KUNIT_CASE(dirty_page_is_kept_if_the_medium_may_be_the_same),
 	KUNIT_CASE(medium_under_a_mounted_file_system_is_busy),
 	{}
 };
@@ -1611,7 +1631,7 @@ static void inode_number_has_32_bits(struct kunit *test)
 	atomic64_t counter = ATOMIC64_INIT(BIT_ULL(41));
 	u64 disk, part, diskseq;
 
-	diskseq_advance(td->disk, &counter);
+	diskseq_advance(td->disk, &counter, true);
 	add_part(test, td, 2);
 	diskseq = disk_diskseq(td->disk);
 	KUNIT_ASSERT_GT(test, diskseq, BIT_ULL(41));
