@@ -654,13 +654,18 @@ static void race(void)
 	beside_stop();
 }
 
-/* Of a drive in which the medium has really changed, what is announced opens. */
+/*
+ * Of a drive in which the medium has really changed, what is announced opens.  But
+ * for one: a command that is under way when the driver asks the drive can be told of
+ * the same medium, which is another one then, to be safe.
+ */
 static bool numbers_open(const struct kind *kind)
 {
 	unsigned long judged = beside_counts.announced - beside_counts.late;
+	unsigned long missed = judged - beside_counts.reached;
 
-	return !kind->tells ||
-	       beside_counts.reached * 100 >= judged * TELLS_PERCENT;
+	return !kind->tells || missed <= 1 ||
+	       missed * 100 <= judged * (100 - TELLS_PERCENT);
 }
 
 static void report(const struct kind *kind, time_t took)
