@@ -267,15 +267,15 @@ static void look_again(const struct target *t)
 /*
  * The page cache of a disk that was unplugged: a read that was under way takes
  * its size, which is 0 by then, and fills what is behind it with zeroes (see
- * block_read_full_folio()).
+ * block_read_full_folio()), or is short.
  */
-static bool is_blank_of_gone(uint64_t number, unsigned int part,
-			     const char *block)
+static bool is_rest_of_gone(uint64_t number, unsigned int part,
+			    const char *block, bool is_short)
 {
 	static const char blank[RACE_BLOCK];
 	int fd;
 
-	if (memcmp(block, blank, sizeof(blank)))
+	if (!is_short && memcmp(block, blank, sizeof(blank)))
 		return false;
 	fd = open_by_number(number, part, O_RDONLY | O_CLOEXEC);
 	if (fd >= 0)
@@ -290,7 +290,7 @@ enum reading race_read_both(struct target *t, int fd, uint64_t number,
 	static const char *const ways[] = { "the page cache", "O_DIRECT" };
 	unsigned long swaps = t->swaps;
 	int flags = fcntl(fd, F_GETFL);
-	uint64_t label, found;
+	uint64_t label, found = 0;
 	ssize_t len[2];
 
 	for (int i = 0; i < 2; i++, flags ^= O_DIRECT) {
@@ -318,7 +318,8 @@ enum reading race_read_both(struct target *t, int fd, uint64_t number,
 		    stamp_check(data[way], label, part, &found) &&
 		    area_check(data[way] + RACE_BLOCK, label, &found))
 			continue;
-		if (is_blank_of_gone(number, part, data[way]))
+		if (is_rest_of_gone(number, part, data[way],
+				    len[way] < (ssize_t)sizeof(data[way])))
 			return READ_CHANGED;
 		if (t->kind->drive) {
 			beside_settle();
