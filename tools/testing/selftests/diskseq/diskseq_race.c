@@ -466,7 +466,7 @@ static enum reading read_mounted(const struct attempt *a)
 		return READ_CHANGED;
 	if (stamp_check(block, label_of(a->number), a->part, &found))
 		return READ_RIGHT;
-	/* See is_blank_of_gone(). */
+	/* See is_rest_of_gone(). */
 	if (!memcmp(block, blank, sizeof(block))) {
 		fd = open_by_number(a->number, 0, O_RDONLY);
 		if (fd < 0)
