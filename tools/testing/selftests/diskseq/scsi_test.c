@@ -7,8 +7,7 @@
  * after a unit attention, such as for another capacity.
  *
  * SEEN failing on kernels with scripts/mutants/sg-io-hides-medium-change.patch,
- * rescan-hides-medium-change.patch, repeats-announced.patch and
- * lun-keeps-number.patch.
+ * repeats-announced.patch and lun-keeps-number.patch.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
