@@ -92,7 +92,8 @@ beside()
 stop_watcher()
 {
 	[ -n "${watchers-}" ] || return 0
-	kill "${watchers%% *}" 2>/dev/null || :
+	# Not TERM: it has our traps until it has begun, and forgets them then.
+	kill -KILL "${watchers%% *}" 2>/dev/null || :
 	wait "${watchers%% *}" 2>/dev/null || :
 	watchers=${watchers#* }
 }
