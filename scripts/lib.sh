@@ -286,6 +286,9 @@ need_space()
 		/usr/include/libnl3/netlink/genl/genl.h:libnl-genl-3-dev
 		losetup:mount lsblk:util-linux mkfs.ext4:e2fsprogs dmsetup:dmsetup
 		cryptsetup:cryptsetup-bin cmp:diffutils mkfs.btrfs:btrfs-progs mkfs.nilfs2:nilfs-tools"
+	NEED_MODEL="spin:spin gcc:gcc /usr/include/stdlib.h:libc6-dev"
+	NEED_FUZZ="clang:clang patch:patch /usr/include/stdlib.h:libc6-dev
+		/usr/lib/llvm-*/lib/clang/*/lib/*linux*/libclang_rt.fuzzer*:libclang-rt-dev"
 	NEED_CHECK="git:git python3:python3 shellcheck:shellcheck sparse:sparse
 		/usr/include/libelf.h:libelf-dev"
 }
