@@ -272,7 +272,8 @@ need_space()
 }
 
 # What the scripts need, as need() takes it: to build a kernel, to run it with or
-# without QEMU, KUnit, the kselftests with the tools that they try, the checks.
+# without QEMU, KUnit, the kselftests with the tools that they try, the hotplug program
+# for Xen and its tests, the checks.
 # shellcheck disable=SC2034 # for those who source this
 {
 	NEED_BUILD="gcc:gcc make:make flex:flex bison:bison bc:bc patch:patch perl:perl xz:xz-utils
@@ -285,6 +286,9 @@ need_space()
 		/usr/include/libnl3/netlink/genl/genl.h:libnl-genl-3-dev
 		losetup:mount lsblk:util-linux mkfs.ext4:e2fsprogs dmsetup:dmsetup
 		cryptsetup:cryptsetup-bin cmp:diffutils mkfs.btrfs:btrfs-progs mkfs.nilfs2:nilfs-tools"
+	NEED_HOTPLUG="gcc:gcc make:make pkg-config:pkg-config /usr/include/stdlib.h:libc6-dev
+		/usr/include/xenstore.h:libxen-dev"
+	NEED_HOTPLUG_TEST="patch:patch losetup:mount mkfs.ext4:e2fsprogs"
 	NEED_CHECK="git:git python3:python3 shellcheck:shellcheck sparse:sparse
 		/usr/include/libelf.h:libelf-dev"
 }

@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # A guest has the disk that xl was told to give it, and never another one, if the
-# hotplug script block-diskseq attaches it.  Run in dom0:
+# hotplug program block-diskseq attaches it.  Run in dom0:
 #
-#   GUEST_KERNEL=bzImage [CYCLES=n] [KILL_EVERY=n] ./guest_test.sh [TEST]...
+#   GUEST_KERNEL=bzImage INTERFERE=interfere.so [CYCLES=n] [KILL_EVERY=n] \
+#       ./guest_test.sh [TEST]...
 #
-# Commands that the script runs go through a wrapper, which kills the script, or
-# gives its loop device to another image, before a chosen one of them.
+# interfere.so kills the program, or gives its loop device to another image, before
+# a chosen one of its calls.  Of Xen's own script, the call of xenstore-write goes
+# through a wrapper.
 #
 # Race: between the look-up of a disk and its open by blkback.  In each run the
 # last test sees Xen's own script lose it, on any kernel: the guest reads the
@@ -19,13 +21,14 @@ DIR=$(dirname "$(readlink -f "$0")")
 
 # Each takes 5 s on an emulated machine.
 CYCLES=${CYCLES:-5}
-KILL_EVERY=${KILL_EVERY:-2}
+KILL_EVERY=${KILL_EVERY:-16}
 
 XEN_SCRIPTS=${XEN_SCRIPTS:-/etc/xen/scripts}
 GUEST=diskseq
 CONSOLE=/var/log/xen/console/guest-$GUEST.log
 XVDB=51728
 backend=
+other=/local/domain/0/backend/vbd/99/51712
 
 T=$(mktemp -d /tmp/guest_test.XXXXXX)
 
@@ -175,74 +178,61 @@ make_guest()
 	EOF
 }
 
-# Xen's scripts and ours, with a wrapper around some of the commands that they
-# run.  It sources $T/interfere, if that is there, before each one.
+# Xen's scripts and ours, with a wrapper that sources $T/interfere, if that is
+# there, before it becomes the program; or for Xen's, before its xenstore-write.
 make_scripts()
 {
 	mkdir "$T/scripts" "$T/wrap"
 	cp -p "$XEN_SCRIPTS"/* "$T/scripts" || return
-	cat >>"$T/scripts/hotplugpath.sh" <<-EOF
-		bindir=$T/wrap
-		echo \$\$ >$T/pid
-	EOF
-	cat >"$T/wrap/step" <<-EOF
+	echo "bindir=$T/wrap" >>"$T/scripts/hotplugpath.sh"
+	cat >"$T/wrap/xenstore-write" <<-EOF
 		#!/bin/sh
-		name=\${0##*/}
 		PATH=\${PATH#$T/wrap:}:/usr/sbin:/usr/bin:/sbin:/bin
-		T=$T
 		[ ! -e $T/interfere ] || . $T/interfere
-		exec "\$name" "\$@"
+		exec xenstore-write "\$@"
 	EOF
-	chmod +x "$T/wrap/step"
-	wrap xenstore-write
 	script=$T/scripts/block-diskseq
+	mv "$script" "$T/program"
+	cat >"$script" <<-EOF
+		#!/bin/sh
+		echo \$\$ >$T/pid
+		[ ! -e $T/interfere ] || . $T/interfere
+		exec $T/program "\$@"
+	EOF
+	chmod +x "$T/wrap/xenstore-write" "$script"
 }
 
-wrap()
-{
-	for command; do
-		ln -sf step "$T/wrap/$command"
-	done
-}
-
-# Give the device of image $1 to the image THIEF just before the script tells
+# Give the device of image $1 to the image THIEF just before the program tells
 # blkback of it.
 steal_before_write()
 {
+	cat >"$T/steal" <<-EOF
+		rm -f $T/interfere
+		loop=\$(losetup -n -O NAME -j $T/$1)
+		losetup -d "\$loop"
+		losetup "\$loop" $T/THIEF
+	EOF
 	cat >"$T/interfere" <<-EOF
-		case "\$name \$*" in
-		xenstore-write*/physical-device\ *)
-			rm -f $T/interfere
-			loop=\$(losetup -n -O NAME -j $T/$1)
-			losetup -d "\$loop"
-			losetup "\$loop" $T/THIEF
+		case \$*,\$0 in
+		*,*/block-diskseq)
+			export LD_PRELOAD=$INTERFERE INTERFERE_AT=xs_transaction_end \
+				INTERFERE_DO=run INTERFERE_HOOK="sh $T/steal"
 			;;
+		*/physical-device\ *) sh $T/steal ;;
 		esac
 	EOF
 }
 
-# Kill the script before its step $2.  If that frees the device of image $1, give
-# it to the image THIEF, and only then go on with the step, as the orphan of a
-# killed script does.
+# Kill the program before its call $1, and as soon as it is dead, give the device
+# that it is to have had to the image THIEF.
 kill_at_step()
 {
-	echo 0 >"$T/steps"
+	device=$(losetup -f)
 	cat >"$T/interfere" <<-EOF
-		read -r step <$T/steps
-		echo \$((step + 1)) >$T/steps
-		if [ \$((step + 1)) = $2 ]; then
-			rm -f $T/interfere
-			held=\$(losetup -n -O NAME -j $T/$1)
-			exec 3<&-
-			read -r pid <$T/pid
-			kill -9 "\$pid"
-			while [ -e "/proc/\$pid" ]; do
-				sleep 0.05
-			done
-			if [ -n "\$held" ] && losetup "\$held" $T/THIEF 2>/dev/null; then
-				echo "\$name" >>$T/stolen
-			fi
-		fi
+		rm -f $T/interfere $T/steps
+		export LD_PRELOAD=$INTERFERE INTERFERE_AT=$1 INTERFERE_DO=kill \
+			INTERFERE_LOG=$T/steps \
+			INTERFERE_HOOK="losetup $device $T/THIEF && cat $T/steps >>$T/stolen"
 	EOF
 }
 
@@ -345,18 +335,37 @@ partition_is_named_with_its_number()
 	[ "$said" = 0 ] && [ "$uid" = "$wanted" ]
 }
 
-# Guest 99 is there only in XenStore.
+# other_guest NODE VALUE...: guest 99, which is there only in XenStore, has a
+# backend of which blkback is told that.
+other_guest()
+{
+	front=/local/domain/99/device/vbd/51712
+	xenstore-write /local/domain/99/vm /vm/other $front/backend-id 0 \
+		$front/state 1 $other/frontend $front $other/frontend-id 99 \
+		$other/mode w $other/state 1 &&
+		wait_for "the backend of guest 99" other_waits && xenstore-write "$@"
+}
+
+other_waits()
+{
+	[ "$(xenstore-read $other/state)" = 2 ]
+}
+
+no_other_guest()
+{
+	xenstore-rm /local/domain/0/backend/vbd/99
+	xenstore-rm /local/domain/99
+	wait_for "the end of guest 99" test ! -e /sys/bus/xen-backend/devices/vbd-99-51712
+}
+
 disk_of_another_guest_is_refused()
 {
 	image SHARED
 	device=$(losetup -f --show "$T/SHARED")
-	other=/local/domain/0/backend/vbd/99/51712
-	xenstore-write /local/domain/99/vm /vm/other \
-		$other/physical-device "$(stat -L -c %t:%T "$device")" $other/mode w
+	other_guest $other/physical-device "$(stat -L -c %t:%T "$device")" || return
 	! xl_attach "$T/SHARED" && grep -q "in use by guest 99" "$T/xl.log"
 	refused=$?
-	xl_give_up || return
-	xenstore-rm /local/domain/99 /local/domain/0/backend/vbd/99
+	xl_give_up && no_other_guest || return
 	losetup -d "$device"
 	[ $refused = 0 ] && no_loop_of "$T/SHARED"
 }
@@ -366,14 +375,11 @@ rest_of_a_failed_attach_does_not_matter()
 {
 	image SUCCESSOR
 	device=$(losetup -f --show "$T/SUCCESSOR")
-	other=/local/domain/0/backend/vbd/99/51712
-	xenstore-write /local/domain/99/vm /vm/other \
-		$other/physical-device "$(stat -L -c %t:%T "$device")" \
-		$other/physical-device-uid 1 $other/mode w
+	other_guest $other/physical-device "$(stat -L -c %t:%T "$device")" \
+		$other/physical-device-uid 1 || return
 	xl_attach "$device" || xl_complains
 	attached=$?
-	xl_give_up || return
-	xenstore-rm /local/domain/99 /local/domain/0/backend/vbd/99
+	xl_give_up && no_other_guest || return
 	losetup -d "$device"
 	[ $attached = 0 ]
 }
@@ -381,7 +387,6 @@ rest_of_a_failed_attach_does_not_matter()
 unaware_backend_is_refused()
 {
 	image UNAWARE
-	other=/local/domain/0/backend/vbd/99/51712
 	xenstore-write $other/params "$T/UNAWARE" $other/mode w \
 		$other/frontend-id 99 $other/state 2
 	XENBUS_PATH=$other XENBUS_TYPE=vbd XENBUS_BASE_PATH=backend "$script" add
@@ -407,26 +412,22 @@ no_script()
 killed_script_leaves_nothing_and_serves_nothing_wrong()
 {
 	image KILLED
-	wrap expr flock logger losetup mkdir perl rm sleep stat \
-		xenstore-exists xenstore-ls xenstore-read
-	step=$KILL_EVERY
+	step=1
 	: >"$T/stolen"
-	while kill_at_step KILLED "$step"; ! xl_attach "$T/KILLED"; do
-		wait_for "the end of the script" no_script &&
+	while kill_at_step "$step"; ! xl_attach "$T/KILLED"; do
+		wait_for "the end of the program" no_script &&
 			xl_give_up &&
 			wait_for "the end of the loop device" no_loop_of "$T/KILLED" ||
-			complain "killed before step $step" || return
-		[ ! -e "$T/interfere" ] ||
+			complain "killed before call $step" || return
+		grep -q "^$step " "$T/steps" ||
 			xl_complains || return
 		drop_thief
 		step=$((step + KILL_EVERY))
 	done
-	steps=$(cat "$T/steps")
-	rm -f "$T/interfere"
+	steps=$(sed -n 's/^all //p' "$T/steps")
 	wait_for "the disk in the guest" guest_says "xvdb has: KILLED"
-	find "$T/wrap" -type l ! -name xenstore-write -delete
 	xl_detach
-	ktap_print_msg "killed before every step $KILL_EVERY of $steps"
+	ktap_print_msg "killed before every call $KILL_EVERY of $steps"
 	ktap_print_msg "device taken over before: $(paste -sd' ' "$T/stolen")"
 	[ "$step" -gt "$steps" ] && [ -s "$T/stolen" ] && ! guest_says THIEF
 }
@@ -461,6 +462,24 @@ each_image_is_read_in_all_cycles()
 	! guest_says THIEF
 }
 
+# As in a configuration of ten years ago: it says nothing of a script.
+patched_script_needs_no_word_in_the_configuration()
+{
+	image OLD
+	cp "$T/scripts/block" "$T/patched" && patch -s "$T/patched" "$BLOCK_PATCH" &&
+		mount --bind "$T/patched" "$XEN_SCRIPTS/block" || return
+	xl block-attach $GUEST "vdev=xvdb, target=$T/OLD" >"$T/xl.log" 2>&1 || xl_complains
+	attached=$?
+	umount "$XEN_SCRIPTS/block"
+	uid=$(xenstore-read "$backend/physical-device-uid")
+	loop=$(loops_of "$T/OLD")
+	wait_for "the disk in the guest" guest_says "xvdb has: OLD"
+	said=$?
+	[ "$uid" = "$(cat "/sys/block/${loop#/dev/}/diskseq")" ] || complain "uid $uid"
+	right=$?
+	xl_detach && no_loop_of "$T/OLD" && [ $attached,$said,$right = 0,0,0 ]
+}
+
 stock_script_serves_the_wrong_disk()
 {
 	script=$T/scripts/block
@@ -486,6 +505,7 @@ TESTS="
 	unaware_backend_is_refused
 	killed_script_leaves_nothing_and_serves_nothing_wrong
 	each_image_is_read_in_all_cycles
+	patched_script_needs_no_word_in_the_configuration
 	stock_script_serves_the_wrong_disk
 "
 
@@ -500,8 +520,8 @@ if [ ! -f "${GUEST_KERNEL-}" ]; then
 	ktap_skip_all "GUEST_KERNEL must name the kernel of a guest"
 	exit "$KSFT_SKIP"
 fi
-if [ ! -e "$XEN_SCRIPTS/block-diskseq" ]; then
-	ktap_skip_all "no block-diskseq in $XEN_SCRIPTS"
+if [ ! -e "$XEN_SCRIPTS/block-diskseq" ] || [ ! -e "${INTERFERE-}" ]; then
+	ktap_skip_all "no block-diskseq in $XEN_SCRIPTS, or INTERFERE does not name interfere.so"
 	exit "$KSFT_SKIP"
 fi
 trap cleanup EXIT
