@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * XenStore, by one connection.  One that goes away ends a transaction.
+ * XenStore, by one connection.  One that goes away ends a transaction, and the
+ * library lets it go when it cannot receive an answer.
  */
 #include "block-diskseq.h"
 
@@ -88,8 +89,8 @@ static bool write_all(xs_transaction_t t, const char *dir, const char *guard,
     return true;
 }
 
-bool store_write(const char *dir, const char *guard, const char *gone,
-                 const char *const pairs[][2])
+static bool write_transaction(const char *dir, const char *guard,
+                              const char *gone, const char *const pairs[][2])
 {
     int64_t deadline = now_ms() + 20000;
     unsigned int ms = 0;
@@ -110,5 +111,37 @@ bool store_write(const char *dir, const char *guard, const char *gone,
         if (xs_transaction_end(xs, t, false))
             return true;
     } while (errno == EAGAIN && wait_a_bit(&ms, deadline));
+    return false;
+}
+
+static bool reconnect(void)
+{
+    struct xs_handle *another = xs_open(0);
+
+    if (!another)
+        return false;
+    xs_close(xs);
+    xs = another;
+    return true;
+}
+
+bool store_write(const char *dir, const char *guard, const char *gone,
+                 const char *const pairs[][2])
+{
+    int err;
+
+    if (write_transaction(dir, guard, gone, pairs))
+        return true;
+    if (errno == ENOENT || errno == EAGAIN)
+        return false;
+    /*
+     * It may be done all the same, and only the answer lost; or what failed was
+     * a read before, of which this is to tell.  To write the same once more does
+     * no harm.
+     */
+    err = errno;
+    if (reconnect())
+        return write_transaction(dir, guard, gone, pairs);
+    errno = err;
     return false;
 }
