@@ -5,7 +5,8 @@
 # says why not, and leaves nothing behind.  Run as root, in a machine to spare
 # whose kernel has diskseqfs and Debian's Xen tools, but without a hypervisor:
 #
-#   TOOLS=build/xen [PROGRAM=.../block-diskseq] ./block-diskseq_test.sh [TEST]...
+#   TOOLS=build/xen [PROGRAM=.../block-diskseq] [ROUNDS=n] [BACKENDS=n] \
+#       ./block-diskseq_test.sh [TEST]...
 #
 # XenStore is the real one; fakeback does what xen-blkback does.
 
@@ -307,10 +308,7 @@ value_with_a_nul_is_refused()
 {
 	backend 1/51712 "$T/x" w &&
 		xenstore-write backend/vbd/1/51712/params "$T/FILE\\x00DISK" || return
-	hotplug 1/51712 add
-	status=$?
-	gone 1/51712
-	[ $status = 1 ] && has_log "params: cannot be read"
+	refused 1/51712 error "/params: has a NUL in it" && gone 1/51712
 }
 
 device_is_used_as_it_is()
@@ -711,12 +709,13 @@ each_call()
 				complain "$what failed, and it is another disk" || return
 			;;
 		fail,1,error | fail,1,busy)
-			[ -n "$(node 1/51712/hotplug-error)" ] ||
+			error=$(node 1/51712/hotplug-error)
+			{ [ -n "$error" ] && has_log "$error"; } ||
 				complain "$what failed, and no word" || return
 			;;
 		fail,1,)
-			# It could not say so there.
-			grep -qs . $LOG "$T/stderr" ||
+			# It could not say so there: on xl's terminal, then.
+			[ -s "$T/stderr" ] && has_log "$(sed 1q "$T/stderr")" ||
 				complain "$what failed, and no word" || return
 			;;
 		*)
@@ -790,12 +789,34 @@ each_call_of_a_refusal_may_fail()
 		status=$?
 		[ $status = 1 ] && no_node 1/51712/physical-device ||
 			complain "$(cat "$T/calls"): status $status" || return
+		[ -n "$(node 1/51712/hotplug-error)" ] || [ -s "$T/stderr" ] ||
+			complain "$(cat "$T/calls"): no word" || return
 		gone 1/51712
 		grep -q "^$n " "$T/calls" || break
 	done
 	gone 2/51712
 	note "each of $((n - 1)) calls"
 	[ "$(loops_of "$T/DISK")" = "" ]
+}
+
+each_call_of_a_removal_may_fail()
+{
+	image DISK
+	n=0
+	while :; do
+		n=$((n + 1))
+		rm -f "$T/calls"
+		backend 1/51712 "$T/DISK" w && attach 1/51712 || return
+		xenstore-write backend/vbd/1/51712/state 6
+		INTERFERE_AT=$n INTERFERE_DO=fail INTERFERE_LOG=$T/calls hotplug 1/51712 remove
+		status=$?
+		[ $status = 0 ] || { [ $status = 1 ] && [ -s "$T/stderr" ]; } ||
+			complain "$(cat "$T/calls"): status $status" || return
+		gone 1/51712 && wait_for "the end of the loop device" no_loop_of "$T/DISK" || return
+		grep -q "^$n " "$T/calls" || break
+	done
+	note "each of $((n - 1)) calls"
+	[ $status = 0 ]
 }
 
 counted()
@@ -838,12 +859,21 @@ no_device()
 	[ -z "$(ls "$T/sys/devices")" ]
 }
 
+# What there is of nodes, loop devices, and what the driver and XenStore have open.
+inventory()
+{
+	xenstore-ls -f | wc -l
+	losetup -n -O NAME | wc -l
+	for pid in $daemons; do
+		find "/proc/$pid/fd" -type l | wc -l
+	done
+}
+
 many_rounds_leave_nothing()
 {
 	image ROUND
 	backend 1/51712 "$T/ROUND" w && gone 1/51712
-	before=$(xenstore-ls -f | wc -l)
-	loops=$(losetup -n -O NAME | wc -l)
+	before=$(inventory)
 	n=0
 	while [ $n -lt "$ROUNDS" ]; do
 		n=$((n + 1))
@@ -852,8 +882,13 @@ many_rounds_leave_nothing()
 		gone 1/51712 || return
 	done
 	note "$n rounds"
-	[ "$(xenstore-ls -f | wc -l)" = "$before" ] &&
-		[ "$(losetup -n -O NAME | wc -l)" = "$loops" ]
+	wait_for "what was there before: $(echo $before)" is_inventory "$before" ||
+		complain "there is: $(echo $(inventory))"
+}
+
+is_inventory()
+{
+	[ "$(inventory)" = "$1" ]
 }
 
 TESTS="
@@ -890,6 +925,7 @@ TESTS="
 	killed_at_any_point_it_leaves_nothing
 	each_call_may_fail
 	each_call_of_a_refusal_may_fail
+	each_call_of_a_removal_may_fail
 	cost_does_not_grow_with_the_backends
 	many_rounds_leave_nothing
 "

@@ -147,8 +147,9 @@ static void look_at(const char *name)
     char *state = get(name, "state"), *device;
     char dir[512];
 
-    if (!state) {
+    if (!state || !strcmp(state, "6")) {
         gone(name);
+        free(state);
         return;
     }
     if (!strcmp(state, "1")) {

@@ -99,6 +99,7 @@ bool file_is_shared(const struct vbd *vbd, int fd);
 size_t loops_of(const struct vbd *vbd, int fd, dev_t **devs);
 
 /* lock.c: that of Xen's block scripts.  false and errno. */
+extern const char lock_file[];
 bool claim_lock(void);
 void release_lock(void);
 

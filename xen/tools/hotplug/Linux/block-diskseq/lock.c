@@ -16,7 +16,7 @@
 #define LOCK_DIR "/var/run/xen-hotplug"
 #endif
 
-static const char lock_file[] = LOCK_DIR "/block";
+const char lock_file[] = LOCK_DIR "/block";
 static int lock_fd = -1;
 
 bool claim_lock(void)

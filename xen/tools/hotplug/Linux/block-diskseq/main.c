@@ -72,10 +72,17 @@ static void log_text(const char *text)
 {
     int fd = open(LOG_FILE, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
 
-    dprintf(fd < 0 ? STDERR_FILENO : fd, "block-diskseq: %s\n", text);
-    if (fd >= 0)
+    if (fd >= 0) {
+        dprintf(fd, "block-diskseq: %s\n", text);
         close(fd);
+    }
     syslog(LOG_ERR, "%s", text);
+}
+
+/* What xl does not read in XenStore, it lets through from here. */
+static void print(const char *text)
+{
+    dprintf(STDERR_FILENO, "block-diskseq: %s\n", text);
 }
 
 /* Add VALUE to TEXT, in quotes; what would do something to a terminal, as \ooo. */
@@ -145,10 +152,15 @@ void refuse(const struct vbd *vbd, const char *status, const char *node,
     if (!store_write(vbd->dir, "state", NULL, (const char *const[][2]) {
                      { "hotplug-error", text },
                      { "hotplug-status", status },
-                     { NULL, NULL } }) && errno != ENOENT) {
-        snprintf(text, sizeof(text), "%.256s: cannot write hotplug-status: %s",
-                 vbd->dir, strerror(errno));
-        log_text(text);
+                     { NULL, NULL } })) {
+        print(text);
+        if (errno != ENOENT) {
+            snprintf(text, sizeof(text),
+                     "%.256s/hotplug-status: cannot be written: %s", vbd->dir,
+                     strerror(errno));
+            log_text(text);
+            print(text);
+        }
     }
     give_up();
 }
@@ -162,7 +174,16 @@ void refuse_quietly(const char *reason, ...)
     vsnprintf(text, sizeof(text), reason, args);
     va_end(args);
     log_text(text);
+    print(text);
     give_up();
+}
+
+__attribute__((noreturn))
+static void cannot_read(const struct vbd *vbd, const char *name)
+{
+    if (errno == EILSEQ)
+        refuse(vbd, ERROR, name, NULL, "has a NUL in it");
+    refuse(vbd, ERROR, name, NULL, "cannot be read: %s", strerror(errno));
 }
 
 /* A node that may be absent: NULL then.  Whoever cannot tell refuses. */
@@ -171,18 +192,19 @@ static char *node(const struct vbd *vbd, const char *name)
     char *value = store_read(vbd->dir, name);
 
     if (!value && errno != ENOENT)
-        refuse(vbd, ERROR, name, NULL, "cannot be read: %s", strerror(errno));
+        cannot_read(vbd, name);
     return value;
 }
 
-/* One without which there is no backend (any more). */
+/* One that a backend has. */
 static char *needed_node(const struct vbd *vbd, const char *name)
 {
-    char *value = store_read(vbd->dir, name);
+    char *value = node(vbd, name);
 
+    if (!value && !store_exists(vbd->dir, "state"))
+        refuse_quietly("%s: the backend is gone", vbd->dir);
     if (!value)
-        refuse_quietly("%s/%s: cannot be read: %s", vbd->dir, name,
-                       strerror(errno));
+        refuse(vbd, ERROR, name, NULL, "is missing");
     return value;
 }
 
@@ -195,9 +217,12 @@ static void success(const struct vbd *vbd)
 {
     if (!store_write(vbd->dir, "state", NULL, (const char *const[][2]) {
                      { "hotplug-status", "connected" },
-                     { NULL, NULL } }))
-        refuse_quietly("%s/hotplug-status: cannot be written: %s", vbd->dir,
-                       strerror(errno));
+                     { NULL, NULL } })) {
+        if (errno == ENOENT)
+            refuse_quietly("%s: the backend is gone", vbd->dir);
+        refuse(vbd, ERROR, "hotplug-status", NULL, "cannot be written: %s",
+               strerror(errno));
+    }
 }
 
 /* The driver says in XenStore why it refuses. */
@@ -256,8 +281,11 @@ static void tell(const struct vbd *vbd)
     free(error);
 }
 
-/* Run the program that is to be run if this is not the one for the backend. */
-static void run_other(void)
+/*
+ * Run the program that is to be run if this is not the one for the backend; VBD
+ * is NULL if there is none to tell that it cannot be.
+ */
+static void run_other(const struct vbd *vbd)
 {
     if (!other)
         return;
@@ -265,6 +293,9 @@ static void run_other(void)
     /* It must not call this program again. */
     if (!setenv("BLOCK_DISKSEQ", "no", 1))
         execv(other[0], other);
+    if (vbd)
+        refuse(vbd, ERROR, NULL, NULL, "cannot run %s: %s", other[0],
+               strerror(errno));
     refuse_quietly("cannot run %s: %s", other[0], strerror(errno));
 }
 
@@ -288,7 +319,8 @@ static void add(struct vbd *vbd)
 
     free(wait_for_driver(vbd));
     if (!claim_lock())
-        refuse(vbd, ERROR, NULL, NULL, "cannot get the lock of the block scripts: %s",
+        refuse(vbd, ERROR, NULL, NULL,
+               "cannot get the lock of the block scripts, %s: %s", lock_file,
                strerror(errno));
     /* Only now: the device can have gone while this waited for the lock. */
     state = needed_node(vbd, "state");
@@ -305,7 +337,7 @@ static void add(struct vbd *vbd)
     device = node(vbd, "physical-device");
     uid = node(vbd, "physical-device-uid");
     if (!is(feature, "1") || (device && !uid))
-        run_other();
+        run_other(vbd);
 
     if (!vbd->params[0]) {
         /* A drive without a medium: there is nothing to open. */
@@ -345,14 +377,25 @@ static void add(struct vbd *vbd)
     success(vbd);
 }
 
+/* There is nobody left to be told why not. */
+static char *node_of_removed(const struct vbd *vbd, const char *name)
+{
+    char *value = store_read(vbd->dir, name);
+
+    if (!value && errno != ENOENT)
+        refuse_quietly("%s/%s: cannot be read: %s", vbd->dir, name,
+                       strerror(errno));
+    return value;
+}
+
 static void remove_disk(struct vbd *vbd)
 {
-    char *uid = store_read(vbd->dir, "physical-device-uid");
-    char *device = store_read(vbd->dir, "physical-device");
+    char *uid = node_of_removed(vbd, "physical-device-uid");
+    char *device = node_of_removed(vbd, "physical-device");
     unsigned int maj, min;
 
     if (!uid)
-        run_other();
+        run_other(NULL);
     if (uid && device && strlen(uid) < sizeof(vbd->uid) &&
         sscanf(device, "%x:%x", &maj, &min) == 2) {
         strcpy(vbd->uid, uid);
@@ -396,7 +439,7 @@ int main(int argc, char *argv[])
     vbd.name = vbd.dir ? name_of(vbd.dir) : NULL;
     openlog("block-diskseq", LOG_PID, LOG_DAEMON);
     if (!vbd.name || (!is(command, "add") && !is(command, "remove"))) {
-        run_other();
+        run_other(NULL);
         usage();
     }
     signal(SIGIO, SIG_IGN);
