@@ -1,19 +1,19 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# A guest has the disk that xl was told to give it, and never another one, if the
-# hotplug program block-diskseq attaches it.  Run in dom0:
+# A guest has the disk that xl was told to give it, and never another one, if Xen's
+# script for disks, patched, hands over to the program block-diskseq: no word of it
+# is in the configuration.  Run in dom0:
 #
-#   GUEST_KERNEL=bzImage INTERFERE=interfere.so [CYCLES=n] [KILL_EVERY=n] \
-#       ./guest_test.sh [TEST]...
+#   GUEST_KERNEL=bzImage INTERFERE=interfere.so BLOCK_PATCH=block.patch \
+#       [CYCLES=n] [KILL_EVERY=n] ./guest_test.sh [TEST]...
 #
 # interfere.so kills the program, or gives its loop device to another image, before
 # a chosen one of its calls.  Of Xen's own script, the call of xenstore-write goes
 # through a wrapper.
 #
-# Race: between the look-up of a disk and its open by blkback.  In each run the
-# last test sees Xen's own script lose it, on any kernel: the guest reads the
-# other image.
+# Race: between the look-up of a disk and its open by blkback.  In each run a test
+# sees Xen's own script lose it, on any kernel: the guest reads the other image.
 
 DIR=$(dirname "$(readlink -f "$0")")
 # shellcheck source=/dev/null
@@ -35,6 +35,7 @@ T=$(mktemp -d /tmp/guest_test.XXXXXX)
 cleanup()
 {
 	xl destroy "$GUEST" >/dev/null 2>&1
+	umount "$XEN_SCRIPTS"
 	losetup -n -O NAME,BACK-FILE | while read -r device file; do
 		case $file in
 		"$T"/*) losetup -d "$device" ;;
@@ -76,6 +77,12 @@ written_to()
 	dd if="$T/$1" bs=512 skip=8 count=1 status=none | tr -d '\0'
 }
 
+# call_guest NAME TEXT: by sector 16 of an image, where it looks now and then.
+call_guest()
+{
+	printf %s "$2" | dd of="$T/$1" bs=512 seek=16 conv=notrunc,sync status=none
+}
+
 guest_says()
 {
 	grep -aqF -- "$1" "$CONSOLE" 2>/dev/null
@@ -102,7 +109,7 @@ xl_attach()
 	target=$1
 	shift
 	# What xl says is kept for those who look for the reason.
-	xl block-attach $GUEST "vdev=xvdb, $(printf '%s, ' script="$script" "$@")target=$target" \
+	xl block-attach $GUEST "vdev=xvdb, $([ $# = 0 ] || printf '%s, ' "$@")target=$target" \
 		>"$T/xl.log" 2>&1
 }
 
@@ -125,7 +132,7 @@ xl_complains()
 }
 
 # The guest: it says what each disk holds that comes, writes the same and a word
-# more to sector 8, and says when the disk goes.
+# more to sector 8, says when the disk goes, and every 2 s, what is in sector 16.
 make_guest()
 {
 	root=$T/guest
@@ -148,7 +155,13 @@ make_guest()
 				rm -f "/$1"
 				return
 			fi
-			[ ! -e "/$1" ] && [ -b "/dev/$1" ] || return
+			[ -b "/dev/$1" ] || return
+			if [ -e "/$1" ]; then
+				[ "$round" = 0 ] || return
+				call=$(dd if="/dev/$1" bs=512 skip=16 count=1 iflag=direct | tr -d '\0')
+				[ -z "$call" ] || echo "$1 calls: $call"
+				return
+			fi
 			name=$(dd if="/dev/$1" bs=512 count=1 | tr -d '\0')
 			echo "$name" >"/$1"
 			if [ "$(cat "/sys/block/$1/ro")" = 1 ]; then
@@ -159,7 +172,9 @@ make_guest()
 				dd of="/dev/$1" bs=512 seek=8 conv=sync,fsync
 			echo "$1 has: $name"
 		}
+		round=0
 		while :; do
+			round=$(((round + 1) % 20))
 			look_at xvda 2>/dev/null
 			look_at xvdb 2>/dev/null
 			read -r -t 0.1 _ <&3
@@ -174,16 +189,18 @@ make_guest()
 		ramdisk = "$T/initrd"
 		extra = "console=hvc0 rdinit=/init quiet"
 		memory = 128
-		disk = [ "vdev=xvda, script=$script, target=$T/SYSTEM" ]
+		disk = [ "vdev=xvda, target=$T/SYSTEM" ]
 	EOF
 }
 
-# Xen's scripts and ours, with a wrapper that sources $T/interfere, if that is
-# there, before it becomes the program; or for Xen's, before its xenstore-write.
+# In the place of Xen's scripts: these, patched, and our program, with a wrapper that
+# sources $T/interfere, if that is there, before it becomes the program; or for Xen's
+# own, $T/block, before its xenstore-write.
 make_scripts()
 {
 	mkdir "$T/scripts" "$T/wrap"
-	cp -p "$XEN_SCRIPTS"/* "$T/scripts" || return
+	cp -p "$XEN_SCRIPTS"/* "$T/scripts" && cp -p "$T/scripts/block" "$T" &&
+		patch -s -F0 "$T/scripts/block" "$BLOCK_PATCH" || return
 	echo "bindir=$T/wrap" >>"$T/scripts/hotplugpath.sh"
 	cat >"$T/wrap/xenstore-write" <<-EOF
 		#!/bin/sh
@@ -191,15 +208,15 @@ make_scripts()
 		[ ! -e $T/interfere ] || . $T/interfere
 		exec xenstore-write "\$@"
 	EOF
-	script=$T/scripts/block-diskseq
-	mv "$script" "$T/program"
-	cat >"$script" <<-EOF
+	mv "$T/scripts/block-diskseq" "$T/program"
+	cat >"$T/scripts/block-diskseq" <<-EOF
 		#!/bin/sh
 		echo \$\$ >$T/pid
 		[ ! -e $T/interfere ] || . $T/interfere
 		exec $T/program "\$@"
 	EOF
-	chmod +x "$T/wrap/xenstore-write" "$script"
+	chmod +x "$T/wrap/xenstore-write" "$T/scripts/block-diskseq"
+	mount --bind "$T/scripts" "$XEN_SCRIPTS"
 }
 
 # Give the device of image $1 to the image THIEF just before the program tells
@@ -389,7 +406,7 @@ unaware_backend_is_refused()
 	image UNAWARE
 	xenstore-write $other/params "$T/UNAWARE" $other/mode w \
 		$other/frontend-id 99 $other/state 2
-	XENBUS_PATH=$other XENBUS_TYPE=vbd XENBUS_BASE_PATH=backend "$script" add
+	XENBUS_PATH=$other "$XEN_SCRIPTS/block-diskseq" add
 	status=$?
 	error=$(xenstore-read $other/hotplug-error)
 	xenstore-exists $other/physical-device
@@ -462,33 +479,108 @@ each_image_is_read_in_all_cycles()
 	! guest_says THIEF
 }
 
-# As in a configuration of ten years ago: it says nothing of a script.
-patched_script_needs_no_word_in_the_configuration()
+script_in_the_disk_line_is_used()
 {
-	image OLD
-	cp "$T/scripts/block" "$T/patched" && patch -s "$T/patched" "$BLOCK_PATCH" &&
-		mount --bind "$T/patched" "$XEN_SCRIPTS/block" || return
-	xl block-attach $GUEST "vdev=xvdb, target=$T/OLD" >"$T/xl.log" 2>&1 || xl_complains
+	image LINE
+	cp -p "$T/block" "$T/scripts/block"
+	xl_attach "$T/LINE" script=block-diskseq || xl_complains
 	attached=$?
-	umount "$XEN_SCRIPTS/block"
+	patch -s -F0 "$T/scripts/block" "$BLOCK_PATCH"
 	uid=$(xenstore-read "$backend/physical-device-uid")
-	loop=$(loops_of "$T/OLD")
-	wait_for "the disk in the guest" guest_says "xvdb has: OLD"
-	said=$?
+	loop=$(loops_of "$T/LINE")
 	[ "$uid" = "$(cat "/sys/block/${loop#/dev/}/diskseq")" ] || complain "uid $uid"
 	right=$?
-	xl_detach && no_loop_of "$T/OLD" && [ $attached,$said,$right = 0,0,0 ]
+	wait_for "the disk in the guest" guest_says "xvdb has: LINE"
+	said=$?
+	xl_detach && no_loop_of "$T/LINE" && [ $attached,$right,$said = 0,0,0 ]
 }
 
-stock_script_serves_the_wrong_disk()
+# As a tool stack that leaves it to udev to run the script for what the kernel
+# announces; xl no longer can.
+disk_added_by_udev_is_the_image()
 {
-	script=$T/scripts/block
+	image UDEV
+	steal_before_write UDEV
+	id=$(xl domid $GUEST)
+	front=/local/domain/$id/device/vbd/$XVDB
+	xenstore-write "$front" "" "$backend" "" &&
+		xenstore-chmod "$front" "n$id" r0 && xenstore-chmod "$backend" n0 "r$id" &&
+		xenstore-write "$backend/frontend" "$front" "$backend/frontend-id" "$id" \
+			"$backend/online" 1 "$backend/dev" xvdb "$backend/mode" w \
+			"$backend/params" "$T/UDEV" "$backend/state" 1 \
+			"$front/backend" "$backend" "$front/backend-id" 0 \
+			"$front/virtual-device" $XVDB "$front/device-type" disk \
+			"$front/state" 1 || return
+	device=/sys/bus/xen-backend/devices/vbd-$id-$XVDB
+	wait_for "the device" test -e "$device/uevent" || return
+	# What udev's rule would do at once.
+	# shellcheck disable=SC2046 # words without blanks
+	env $(grep '^XENBUS_' "$device/uevent") "$XEN_SCRIPTS/block" add 2>"$T/xl.log"
+	added=$?
+	[ ! -e "$T/interfere" ] || complain "the thief did not come"
+	came=$?
+	wait_for "the disk in the guest" guest_says "xvdb has: UDEV"
+	said=$?
+	xenstore-write "$backend/online" 0 "$backend/state" 5
+	wait_for "the end of the loop device" no_loop_of "$T/UDEV"
+	left=$?
+	xenstore-rm "$backend"
+	xenstore-rm "$front"
+	wait_for "the end of the device" test ! -e "$device"
+	XENBUS_TYPE=vbd XENBUS_BASE_PATH=backend XENBUS_PATH="$backend" \
+		"$XEN_SCRIPTS/block" remove
+	no_backend || complain "it is there again" || return
+	! guest_says THIEF && [ $added,$came,$said,$left = 0,0,0,0 ]
+}
+
+# While it is saved, its devices are free for others.
+restored_guest_has_its_disks()
+{
+	image SAVED
+	xl_attach "$T/SAVED" || xl_complains || return
+	wait_for "the disk in the guest" guest_says "xvdb has: SAVED" || return
+	before=$(xenstore-read "$backend/physical-device")
+	xl save $GUEST "$T/state" >"$T/xl.log" 2>&1 || xl_complains || return
+	wait_for "the end of the loop devices" no_loop_of "$T/SAVED" &&
+		wait_for "the end of the loop devices" no_loop_of "$T/SYSTEM" || return
+	for _ in xvda xvdb; do
+		losetup -f "$T/THIEF"
+	done
+	xl restore "$T/state" >"$T/xl.log" 2>&1 || xl_complains || return
+	rm "$T/state"
+	backend=/local/domain/0/backend/vbd/$(xl domid $GUEST)/$XVDB
+	ktap_print_msg "xvdb was $before, is $(xenstore-read "$backend/physical-device")"
+	for name in SYSTEM SAVED THIEF; do
+		call_guest "$name" "restored $name"
+	done
+	wait_for "xvda in the guest" guest_says "xvda calls: restored SYSTEM" &&
+		wait_for "xvdb in the guest" guest_says "xvdb calls: restored SAVED" || return
+	drop_thief
+	! guest_says THIEF && xl_detach && no_loop_of "$T/SAVED"
+}
+
+# On any kernel.
+xens_own_script_serves_the_wrong_disk()
+{
+	cp -p "$T/block" "$T/scripts/block"
 	steal_before_write STOCK
 	image STOCK
 	xl_attach "$T/STOCK" || xl_complains || return
 	wait_for "the wrong disk in the guest" guest_says "xvdb has: THIEF" &&
 		! guest_says "xvdb has: STOCK" &&
 		[ "$(written_to THIEF)" = "THIEF by guest" ]
+}
+
+destroyed_guest_leaves_nothing()
+{
+	xl destroy $GUEST >"$T/xl.log" 2>&1 || xl_complains || return
+	wait_for "the end of the loop device" no_loop_of "$T/SYSTEM" &&
+		wait_for "the end of the backends" no_backends
+}
+
+no_backends()
+{
+	[ -z "$(ls /sys/bus/xen-backend/devices)" ]
 }
 
 # All but the first need the guest that the first one starts.
@@ -505,8 +597,11 @@ TESTS="
 	unaware_backend_is_refused
 	killed_script_leaves_nothing_and_serves_nothing_wrong
 	each_image_is_read_in_all_cycles
-	patched_script_needs_no_word_in_the_configuration
-	stock_script_serves_the_wrong_disk
+	script_in_the_disk_line_is_used
+	disk_added_by_udev_is_the_image
+	restored_guest_has_its_disks
+	xens_own_script_serves_the_wrong_disk
+	destroyed_guest_leaves_nothing
 "
 
 [ $# = 0 ] || TESTS="guest_reads_and_writes_its_disk $*"
@@ -520,14 +615,15 @@ if [ ! -f "${GUEST_KERNEL-}" ]; then
 	ktap_skip_all "GUEST_KERNEL must name the kernel of a guest"
 	exit "$KSFT_SKIP"
 fi
-if [ ! -e "$XEN_SCRIPTS/block-diskseq" ] || [ ! -e "${INTERFERE-}" ]; then
-	ktap_skip_all "no block-diskseq in $XEN_SCRIPTS, or INTERFERE does not name interfere.so"
+if [ ! -e "$XEN_SCRIPTS/block-diskseq" ] || [ ! -e "${INTERFERE-}" ] ||
+	[ ! -e "${BLOCK_PATCH-}" ]; then
+	ktap_skip_all "no block-diskseq in $XEN_SCRIPTS, or INTERFERE or BLOCK_PATCH names no file"
 	exit "$KSFT_SKIP"
 fi
 trap cleanup EXIT
 # shellcheck disable=SC2086 # a list
 ktap_set_plan "$(echo $TESTS | wc -w)"
-make_scripts || ktap_exit_fail_msg "no Xen hotplug scripts in $XEN_SCRIPTS"
+make_scripts || ktap_exit_fail_msg "cannot patch Xen's hotplug scripts in $XEN_SCRIPTS"
 image THIEF
 
 for t in $TESTS; do
