@@ -121,8 +121,9 @@ xl_detach()
 # libxl leaves the directory of a device whose script failed.
 xl_give_up()
 {
-	xl block-detach $GUEST xvdb >/dev/null 2>&1
-	wait_for "the end of the backend" no_backend
+	xl block-detach $GUEST xvdb >"$T/give-up.log" 2>&1
+	wait_for "the end of the backend" no_backend ||
+		complain "$(paste -sd' ' "$T/give-up.log")"
 }
 
 xl_complains()
