@@ -394,7 +394,8 @@ static void remove_disk(struct vbd *vbd)
     char *device = node_of_removed(vbd, "physical-device");
     unsigned int maj, min;
 
-    if (!uid)
+    /* Of a backend that is gone, no script can know what it had. */
+    if (!uid && store_exists(vbd->dir, "params"))
         run_other(NULL);
     if (uid && device && strlen(uid) < sizeof(vbd->uid) &&
         sscanf(device, "%x:%x", &maj, &min) == 2) {
