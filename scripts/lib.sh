@@ -273,7 +273,8 @@ need_space()
 }
 
 # What the scripts need, as need() takes it: to build a kernel, to run it with or
-# without QEMU, KUnit, the kselftests with the tools that they try, the checks.
+# without QEMU, KUnit, the kselftests with the tools that they try, the hotplug program
+# for Xen and its tests, the checks.
 # shellcheck disable=SC2034 # for those who source this
 {
 	NEED_BUILD="gcc:gcc make:make flex:flex bison:bison bc:bc patch:patch perl:perl xz:xz-utils
@@ -289,6 +290,9 @@ need_space()
 	NEED_MODEL="spin:spin gcc:gcc /usr/include/stdlib.h:libc6-dev"
 	NEED_FUZZ="clang:clang patch:patch /usr/include/stdlib.h:libc6-dev
 		/usr/lib/llvm-*/lib/clang/*/lib/*linux*/libclang_rt.fuzzer*:libclang-rt-dev"
+	NEED_HOTPLUG="gcc:gcc make:make pkg-config:pkg-config /usr/include/stdlib.h:libc6-dev
+		/usr/include/xenstore.h:libxen-dev"
+	NEED_HOTPLUG_TEST="patch:patch losetup:mount mkfs.ext4:e2fsprogs"
 	NEED_CHECK="git:git python3:python3 shellcheck:shellcheck sparse:sparse
 		/usr/include/libelf.h:libelf-dev"
 }

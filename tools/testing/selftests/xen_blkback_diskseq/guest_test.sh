@@ -1,17 +1,19 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# A guest has the disk that xl was told to give it, and never another one, if the
-# hotplug script block-diskseq attaches it.  Run in dom0:
+# A guest has the disk that xl was told to give it, and never another one, if Xen's
+# script for disks, patched, hands over to the program block-diskseq: no word of it
+# is in the configuration.  Run in dom0:
 #
-#   GUEST_KERNEL=bzImage [CYCLES=n] [KILL_EVERY=n] ./guest_test.sh [TEST]...
+#   GUEST_KERNEL=bzImage INTERFERE=interfere.so BLOCK_PATCH=block.patch \
+#       [CYCLES=n] [KILL_EVERY=n] ./guest_test.sh [TEST]...
 #
-# Commands that the script runs go through a wrapper, which kills the script, or
-# gives its loop device to another image, before a chosen one of them.
+# interfere.so kills the program, or gives its loop device to another image, before
+# a chosen one of its calls.  Of Xen's own script, the call of xenstore-write goes
+# through a wrapper.
 #
-# Race: between the look-up of a disk and its open by blkback.  In each run the
-# last test sees Xen's own script lose it, on any kernel: the guest reads the
-# other image.
+# Race: between the look-up of a disk and its open by blkback.  In each run a test
+# sees Xen's own script lose it, on any kernel: the guest reads the other image.
 
 DIR=$(dirname "$(readlink -f "$0")")
 # shellcheck source=/dev/null
@@ -19,19 +21,21 @@ DIR=$(dirname "$(readlink -f "$0")")
 
 # Each takes 5 s on an emulated machine.
 CYCLES=${CYCLES:-5}
-KILL_EVERY=${KILL_EVERY:-2}
+KILL_EVERY=${KILL_EVERY:-16}
 
 XEN_SCRIPTS=${XEN_SCRIPTS:-/etc/xen/scripts}
 GUEST=diskseq
 CONSOLE=/var/log/xen/console/guest-$GUEST.log
 XVDB=51728
 backend=
+other=/local/domain/0/backend/vbd/99/51712
 
 T=$(mktemp -d /tmp/guest_test.XXXXXX)
 
 cleanup()
 {
 	xl destroy "$GUEST" >/dev/null 2>&1
+	umount "$XEN_SCRIPTS"
 	losetup -n -O NAME,BACK-FILE | while read -r device file; do
 		case $file in
 		"$T"/*) losetup -d "$device" ;;
@@ -73,6 +77,12 @@ written_to()
 	dd if="$T/$1" bs=512 skip=8 count=1 status=none | tr -d '\0'
 }
 
+# call_guest NAME TEXT: by sector 16 of an image, where it looks now and then.
+call_guest()
+{
+	printf %s "$2" | dd of="$T/$1" bs=512 seek=16 conv=notrunc,sync status=none
+}
+
 guest_says()
 {
 	grep -aqF -- "$1" "$CONSOLE" 2>/dev/null
@@ -99,7 +109,7 @@ xl_attach()
 	target=$1
 	shift
 	# What xl says is kept for those who look for the reason.
-	xl block-attach $GUEST "vdev=xvdb, $(printf '%s, ' script="$script" "$@")target=$target" \
+	xl block-attach $GUEST "vdev=xvdb, $([ $# = 0 ] || printf '%s, ' "$@")target=$target" \
 		>"$T/xl.log" 2>&1
 }
 
@@ -111,8 +121,9 @@ xl_detach()
 # libxl leaves the directory of a device whose script failed.
 xl_give_up()
 {
-	xl block-detach $GUEST xvdb >/dev/null 2>&1
-	wait_for "the end of the backend" no_backend
+	xl block-detach $GUEST xvdb >"$T/give-up.log" 2>&1
+	wait_for "the end of the backend" no_backend ||
+		complain "$(paste -sd' ' "$T/give-up.log")"
 }
 
 xl_complains()
@@ -122,7 +133,7 @@ xl_complains()
 }
 
 # The guest: it says what each disk holds that comes, writes the same and a word
-# more to sector 8, and says when the disk goes.
+# more to sector 8, says when the disk goes, and every 2 s, what is in sector 16.
 make_guest()
 {
 	root=$T/guest
@@ -145,7 +156,13 @@ make_guest()
 				rm -f "/$1"
 				return
 			fi
-			[ ! -e "/$1" ] && [ -b "/dev/$1" ] || return
+			[ -b "/dev/$1" ] || return
+			if [ -e "/$1" ]; then
+				[ "$round" = 0 ] || return
+				call=$(dd if="/dev/$1" bs=512 skip=16 count=1 iflag=direct | tr -d '\0')
+				[ -z "$call" ] || echo "$1 calls: $call"
+				return
+			fi
 			name=$(dd if="/dev/$1" bs=512 count=1 | tr -d '\0')
 			echo "$name" >"/$1"
 			if [ "$(cat "/sys/block/$1/ro")" = 1 ]; then
@@ -156,7 +173,9 @@ make_guest()
 				dd of="/dev/$1" bs=512 seek=8 conv=sync,fsync
 			echo "$1 has: $name"
 		}
+		round=0
 		while :; do
+			round=$(((round + 1) % 20))
 			look_at xvda 2>/dev/null
 			look_at xvdb 2>/dev/null
 			read -r -t 0.1 _ <&3
@@ -171,78 +190,67 @@ make_guest()
 		ramdisk = "$T/initrd"
 		extra = "console=hvc0 rdinit=/init quiet"
 		memory = 128
-		disk = [ "vdev=xvda, script=$script, target=$T/SYSTEM" ]
+		disk = [ "vdev=xvda, target=$T/SYSTEM" ]
 	EOF
 }
 
-# Xen's scripts and ours, with a wrapper around some of the commands that they
-# run.  It sources $T/interfere, if that is there, before each one.
+# In the place of Xen's scripts: these, patched, and our program, with a wrapper that
+# sources $T/interfere, if that is there, before it becomes the program; or for Xen's
+# own, $T/block, before its xenstore-write.
 make_scripts()
 {
 	mkdir "$T/scripts" "$T/wrap"
-	cp -p "$XEN_SCRIPTS"/* "$T/scripts" || return
-	cat >>"$T/scripts/hotplugpath.sh" <<-EOF
-		bindir=$T/wrap
-		echo \$\$ >$T/pid
-	EOF
-	cat >"$T/wrap/step" <<-EOF
+	cp -p "$XEN_SCRIPTS"/* "$T/scripts" && cp -p "$T/scripts/block" "$T" &&
+		patch -s -F0 "$T/scripts/block" "$BLOCK_PATCH" || return
+	echo "bindir=$T/wrap" >>"$T/scripts/hotplugpath.sh"
+	cat >"$T/wrap/xenstore-write" <<-EOF
 		#!/bin/sh
-		name=\${0##*/}
 		PATH=\${PATH#$T/wrap:}:/usr/sbin:/usr/bin:/sbin:/bin
-		T=$T
 		[ ! -e $T/interfere ] || . $T/interfere
-		exec "\$name" "\$@"
+		exec xenstore-write "\$@"
 	EOF
-	chmod +x "$T/wrap/step"
-	wrap xenstore-write
-	script=$T/scripts/block-diskseq
+	mv "$T/scripts/block-diskseq" "$T/program"
+	cat >"$T/scripts/block-diskseq" <<-EOF
+		#!/bin/sh
+		echo \$\$ >$T/pid
+		[ ! -e $T/interfere ] || . $T/interfere
+		exec $T/program "\$@"
+	EOF
+	chmod +x "$T/wrap/xenstore-write" "$T/scripts/block-diskseq"
+	mount --bind "$T/scripts" "$XEN_SCRIPTS"
 }
 
-wrap()
-{
-	for command; do
-		ln -sf step "$T/wrap/$command"
-	done
-}
-
-# Give the device of image $1 to the image THIEF just before the script tells
+# Give the device of image $1 to the image THIEF just before the program tells
 # blkback of it.
 steal_before_write()
 {
+	cat >"$T/steal" <<-EOF
+		rm -f $T/interfere
+		loop=\$(losetup -n -O NAME -j $T/$1)
+		losetup -d "\$loop"
+		losetup "\$loop" $T/THIEF
+	EOF
 	cat >"$T/interfere" <<-EOF
-		case "\$name \$*" in
-		xenstore-write*/physical-device\ *)
-			rm -f $T/interfere
-			loop=\$(losetup -n -O NAME -j $T/$1)
-			losetup -d "\$loop"
-			losetup "\$loop" $T/THIEF
+		case \$*,\$0 in
+		*,*/block-diskseq)
+			export LD_PRELOAD=$INTERFERE INTERFERE_AT=xs_transaction_end \
+				INTERFERE_DO=run INTERFERE_HOOK="sh $T/steal"
 			;;
+		*/physical-device\ *) sh $T/steal ;;
 		esac
 	EOF
 }
 
-# Kill the script before its step $2.  If that frees the device of image $1, give
-# it to the image THIEF, and only then go on with the step, as the orphan of a
-# killed script does.
+# Kill the program before its call $1, and as soon as it is dead, give the device
+# that it is to have had to the image THIEF.
 kill_at_step()
 {
-	echo 0 >"$T/steps"
+	device=$(losetup -f)
 	cat >"$T/interfere" <<-EOF
-		read -r step <$T/steps
-		echo \$((step + 1)) >$T/steps
-		if [ \$((step + 1)) = $2 ]; then
-			rm -f $T/interfere
-			held=\$(losetup -n -O NAME -j $T/$1)
-			exec 3<&-
-			read -r pid <$T/pid
-			kill -9 "\$pid"
-			while [ -e "/proc/\$pid" ]; do
-				sleep 0.05
-			done
-			if [ -n "\$held" ] && losetup "\$held" $T/THIEF 2>/dev/null; then
-				echo "\$name" >>$T/stolen
-			fi
-		fi
+		rm -f $T/interfere $T/steps
+		export LD_PRELOAD=$INTERFERE INTERFERE_AT=$1 INTERFERE_DO=kill \
+			INTERFERE_LOG=$T/steps \
+			INTERFERE_HOOK="losetup $device $T/THIEF && cat $T/steps >>$T/stolen"
 	EOF
 }
 
@@ -345,18 +353,37 @@ partition_is_named_with_its_number()
 	[ "$said" = 0 ] && [ "$uid" = "$wanted" ]
 }
 
-# Guest 99 is there only in XenStore.
+# other_guest NODE VALUE...: guest 99, which is there only in XenStore, has a
+# backend of which blkback is told that.
+other_guest()
+{
+	front=/local/domain/99/device/vbd/51712
+	xenstore-write /local/domain/99/vm /vm/other $front/backend-id 0 \
+		$front/state 1 $other/frontend $front $other/frontend-id 99 \
+		$other/mode w $other/state 1 &&
+		wait_for "the backend of guest 99" other_waits && xenstore-write "$@"
+}
+
+other_waits()
+{
+	[ "$(xenstore-read $other/state)" = 2 ]
+}
+
+no_other_guest()
+{
+	xenstore-rm /local/domain/0/backend/vbd/99
+	xenstore-rm /local/domain/99
+	wait_for "the end of guest 99" test ! -e /sys/bus/xen-backend/devices/vbd-99-51712
+}
+
 disk_of_another_guest_is_refused()
 {
 	image SHARED
 	device=$(losetup -f --show "$T/SHARED")
-	other=/local/domain/0/backend/vbd/99/51712
-	xenstore-write /local/domain/99/vm /vm/other \
-		$other/physical-device "$(stat -L -c %t:%T "$device")" $other/mode w
+	other_guest $other/physical-device "$(stat -L -c %t:%T "$device")" || return
 	! xl_attach "$T/SHARED" && grep -q "in use by guest 99" "$T/xl.log"
 	refused=$?
-	xl_give_up || return
-	xenstore-rm /local/domain/99 /local/domain/0/backend/vbd/99
+	xl_give_up && no_other_guest || return
 	losetup -d "$device"
 	[ $refused = 0 ] && no_loop_of "$T/SHARED"
 }
@@ -366,14 +393,11 @@ rest_of_a_failed_attach_does_not_matter()
 {
 	image SUCCESSOR
 	device=$(losetup -f --show "$T/SUCCESSOR")
-	other=/local/domain/0/backend/vbd/99/51712
-	xenstore-write /local/domain/99/vm /vm/other \
-		$other/physical-device "$(stat -L -c %t:%T "$device")" \
-		$other/physical-device-uid 1 $other/mode w
+	other_guest $other/physical-device "$(stat -L -c %t:%T "$device")" \
+		$other/physical-device-uid 1 || return
 	xl_attach "$device" || xl_complains
 	attached=$?
-	xl_give_up || return
-	xenstore-rm /local/domain/99 /local/domain/0/backend/vbd/99
+	xl_give_up && no_other_guest || return
 	losetup -d "$device"
 	[ $attached = 0 ]
 }
@@ -381,10 +405,9 @@ rest_of_a_failed_attach_does_not_matter()
 unaware_backend_is_refused()
 {
 	image UNAWARE
-	other=/local/domain/0/backend/vbd/99/51712
 	xenstore-write $other/params "$T/UNAWARE" $other/mode w \
 		$other/frontend-id 99 $other/state 2
-	XENBUS_PATH=$other XENBUS_TYPE=vbd XENBUS_BASE_PATH=backend "$script" add
+	XENBUS_PATH=$other "$XEN_SCRIPTS/block-diskseq" add
 	status=$?
 	error=$(xenstore-read $other/hotplug-error)
 	xenstore-exists $other/physical-device
@@ -407,26 +430,22 @@ no_script()
 killed_script_leaves_nothing_and_serves_nothing_wrong()
 {
 	image KILLED
-	wrap expr flock logger losetup mkdir perl rm sleep stat \
-		xenstore-exists xenstore-ls xenstore-read
-	step=$KILL_EVERY
+	step=1
 	: >"$T/stolen"
-	while kill_at_step KILLED "$step"; ! xl_attach "$T/KILLED"; do
-		wait_for "the end of the script" no_script &&
+	while kill_at_step "$step"; ! xl_attach "$T/KILLED"; do
+		wait_for "the end of the program" no_script &&
 			xl_give_up &&
 			wait_for "the end of the loop device" no_loop_of "$T/KILLED" ||
-			complain "killed before step $step" || return
-		[ ! -e "$T/interfere" ] ||
+			complain "killed before call $step" || return
+		grep -q "^$step " "$T/steps" ||
 			xl_complains || return
 		drop_thief
 		step=$((step + KILL_EVERY))
 	done
-	steps=$(cat "$T/steps")
-	rm -f "$T/interfere"
+	steps=$(sed -n 's/^all //p' "$T/steps")
 	wait_for "the disk in the guest" guest_says "xvdb has: KILLED"
-	find "$T/wrap" -type l ! -name xenstore-write -delete
 	xl_detach
-	ktap_print_msg "killed before every step $KILL_EVERY of $steps"
+	ktap_print_msg "killed before every call $KILL_EVERY of $steps"
 	ktap_print_msg "device taken over before: $(paste -sd' ' "$T/stolen")"
 	[ "$step" -gt "$steps" ] && [ -s "$T/stolen" ] && ! guest_says THIEF
 }
@@ -461,15 +480,108 @@ each_image_is_read_in_all_cycles()
 	! guest_says THIEF
 }
 
-stock_script_serves_the_wrong_disk()
+script_in_the_disk_line_is_used()
 {
-	script=$T/scripts/block
+	image LINE
+	cp -p "$T/block" "$T/scripts/block"
+	xl_attach "$T/LINE" script=block-diskseq || xl_complains
+	attached=$?
+	patch -s -F0 "$T/scripts/block" "$BLOCK_PATCH"
+	uid=$(xenstore-read "$backend/physical-device-uid")
+	loop=$(loops_of "$T/LINE")
+	[ "$uid" = "$(cat "/sys/block/${loop#/dev/}/diskseq")" ] || complain "uid $uid"
+	right=$?
+	wait_for "the disk in the guest" guest_says "xvdb has: LINE"
+	said=$?
+	xl_detach && no_loop_of "$T/LINE" && [ $attached,$right,$said = 0,0,0 ]
+}
+
+# As a tool stack that leaves it to udev to run the script for what the kernel
+# announces; xl no longer can.
+disk_added_by_udev_is_the_image()
+{
+	image UDEV
+	steal_before_write UDEV
+	id=$(xl domid $GUEST)
+	front=/local/domain/$id/device/vbd/$XVDB
+	xenstore-write "$front" "" "$backend" "" &&
+		xenstore-chmod "$front" "n$id" r0 && xenstore-chmod "$backend" n0 "r$id" &&
+		xenstore-write "$backend/frontend" "$front" "$backend/frontend-id" "$id" \
+			"$backend/online" 1 "$backend/dev" xvdb "$backend/mode" w \
+			"$backend/params" "$T/UDEV" "$backend/state" 1 \
+			"$front/backend" "$backend" "$front/backend-id" 0 \
+			"$front/virtual-device" $XVDB "$front/device-type" disk \
+			"$front/state" 1 || return
+	device=/sys/bus/xen-backend/devices/vbd-$id-$XVDB
+	wait_for "the device" test -e "$device/uevent" || return
+	# What udev's rule would do at once.
+	# shellcheck disable=SC2046 # words without blanks
+	env $(grep '^XENBUS_' "$device/uevent") "$XEN_SCRIPTS/block" add 2>"$T/xl.log"
+	added=$?
+	[ ! -e "$T/interfere" ] || complain "the thief did not come"
+	came=$?
+	wait_for "the disk in the guest" guest_says "xvdb has: UDEV"
+	said=$?
+	xenstore-write "$backend/online" 0 "$backend/state" 5
+	wait_for "the end of the loop device" no_loop_of "$T/UDEV"
+	left=$?
+	xenstore-rm "$backend"
+	xenstore-rm "$front"
+	wait_for "the end of the device" test ! -e "$device"
+	XENBUS_TYPE=vbd XENBUS_BASE_PATH=backend XENBUS_PATH="$backend" \
+		"$XEN_SCRIPTS/block" remove
+	no_backend || complain "it is there again" || return
+	! guest_says THIEF && [ $added,$came,$said,$left = 0,0,0,0 ]
+}
+
+# While it is saved, its devices are free for others.
+restored_guest_has_its_disks()
+{
+	image SAVED
+	xl_attach "$T/SAVED" || xl_complains || return
+	wait_for "the disk in the guest" guest_says "xvdb has: SAVED" || return
+	before=$(xenstore-read "$backend/physical-device")
+	xl save $GUEST "$T/state" >"$T/xl.log" 2>&1 || xl_complains || return
+	wait_for "the end of the loop devices" no_loop_of "$T/SAVED" &&
+		wait_for "the end of the loop devices" no_loop_of "$T/SYSTEM" || return
+	for _ in xvda xvdb; do
+		losetup -f "$T/THIEF"
+	done
+	xl restore "$T/state" >"$T/xl.log" 2>&1 || xl_complains || return
+	rm "$T/state"
+	backend=/local/domain/0/backend/vbd/$(xl domid $GUEST)/$XVDB
+	ktap_print_msg "xvdb was $before, is $(xenstore-read "$backend/physical-device")"
+	for name in SYSTEM SAVED THIEF; do
+		call_guest "$name" "restored $name"
+	done
+	wait_for "xvda in the guest" guest_says "xvda calls: restored SYSTEM" &&
+		wait_for "xvdb in the guest" guest_says "xvdb calls: restored SAVED" || return
+	drop_thief
+	! guest_says THIEF && xl_detach && no_loop_of "$T/SAVED"
+}
+
+# On any kernel.
+xens_own_script_serves_the_wrong_disk()
+{
+	cp -p "$T/block" "$T/scripts/block"
 	steal_before_write STOCK
 	image STOCK
 	xl_attach "$T/STOCK" || xl_complains || return
 	wait_for "the wrong disk in the guest" guest_says "xvdb has: THIEF" &&
 		! guest_says "xvdb has: STOCK" &&
 		[ "$(written_to THIEF)" = "THIEF by guest" ]
+}
+
+destroyed_guest_leaves_nothing()
+{
+	xl destroy $GUEST >"$T/xl.log" 2>&1 || xl_complains || return
+	wait_for "the end of the loop device" no_loop_of "$T/SYSTEM" &&
+		wait_for "the end of the backends" no_backends
+}
+
+no_backends()
+{
+	[ -z "$(ls /sys/bus/xen-backend/devices)" ]
 }
 
 # All but the first need the guest that the first one starts.
@@ -486,7 +598,11 @@ TESTS="
 	unaware_backend_is_refused
 	killed_script_leaves_nothing_and_serves_nothing_wrong
 	each_image_is_read_in_all_cycles
-	stock_script_serves_the_wrong_disk
+	script_in_the_disk_line_is_used
+	disk_added_by_udev_is_the_image
+	restored_guest_has_its_disks
+	xens_own_script_serves_the_wrong_disk
+	destroyed_guest_leaves_nothing
 "
 
 [ $# = 0 ] || TESTS="guest_reads_and_writes_its_disk $*"
@@ -500,14 +616,15 @@ if [ ! -f "${GUEST_KERNEL-}" ]; then
 	ktap_skip_all "GUEST_KERNEL must name the kernel of a guest"
 	exit "$KSFT_SKIP"
 fi
-if [ ! -e "$XEN_SCRIPTS/block-diskseq" ]; then
-	ktap_skip_all "no block-diskseq in $XEN_SCRIPTS"
+if [ ! -e "$XEN_SCRIPTS/block-diskseq" ] || [ ! -e "${INTERFERE-}" ] ||
+	[ ! -e "${BLOCK_PATCH-}" ]; then
+	ktap_skip_all "no block-diskseq in $XEN_SCRIPTS, or INTERFERE or BLOCK_PATCH names no file"
 	exit "$KSFT_SKIP"
 fi
 trap cleanup EXIT
 # shellcheck disable=SC2086 # a list
 ktap_set_plan "$(echo $TESTS | wc -w)"
-make_scripts || ktap_exit_fail_msg "no Xen hotplug scripts in $XEN_SCRIPTS"
+make_scripts || ktap_exit_fail_msg "cannot patch Xen's hotplug scripts in $XEN_SCRIPTS"
 image THIEF
 
 for t in $TESTS; do

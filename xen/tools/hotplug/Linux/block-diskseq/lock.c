@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The lock of Xen's block scripts, see their locking.sh: who has the file open
+ * and locked has it, if that is still the file of this name.  Only the holder
+ * removes the file.
+ */
+#include "block-diskseq.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#ifndef LOCK_DIR
+#define LOCK_DIR "/var/run/xen-hotplug"
+#endif
+
+const char lock_file[] = LOCK_DIR "/block";
+static int lock_fd = -1;
+
+bool claim_lock(void)
+{
+    struct stat held, named;
+    int fd;
+
+    if (mkdir(LOCK_DIR, 0755) && errno != EEXIST)
+        return false;
+    for (;;) {
+        fd = open(lock_file, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+        if (fd < 0)
+            return false;
+        while (flock(fd, LOCK_EX)) {
+            if (errno != EINTR) {
+                close(fd);
+                return false;
+            }
+        }
+        if (!fstat(fd, &held) && !stat(lock_file, &named) &&
+            held.st_dev == named.st_dev && held.st_ino == named.st_ino) {
+            lock_fd = fd;
+            return true;
+        }
+        close(fd);
+    }
+}
+
+void release_lock(void)
+{
+    if (lock_fd < 0)
+        return;
+    unlink(lock_file);
+    close(lock_fd);
+    lock_fd = -1;
+}
