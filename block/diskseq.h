@@ -56,4 +56,13 @@ static inline void diskseqfs_get_number(const struct inode *inode, u64 *diskseq,
 }
 #endif
 
+#ifdef CONFIG_BLOCK_DISKSEQFS_NOTIFY
+int diskseqfs_notify_opened(struct inode *inode, struct file *filp);
+#else
+static inline int diskseqfs_notify_opened(struct inode *inode, struct file *filp)
+{
+	return 0;
+}
+#endif
+
 #endif /* BLOCK_DISKSEQ_H */

@@ -359,6 +359,8 @@ static int diskseqfs_open(struct inode *inode, struct file *filp)
 		return err;
 
 	err = diskseqfs_opened(inode, filp);
+	if (!err)
+		err = diskseqfs_notify_opened(inode, filp);
 	if (err) {
 		def_blk_fops.release(inode, filp);
 		return err;

@@ -284,7 +284,8 @@ need_space()
 	NEED_SELFTESTS="rsync:rsync /usr/include/liburing.h:liburing-dev pkg-config:pkg-config
 		/usr/include/libnl3/netlink/genl/genl.h:libnl-genl-3-dev
 		losetup:mount lsblk:util-linux mkfs.ext4:e2fsprogs dmsetup:dmsetup
-		cryptsetup:cryptsetup-bin cmp:diffutils mkfs.btrfs:btrfs-progs mkfs.nilfs2:nilfs-tools"
+		cryptsetup:cryptsetup-bin cmp:diffutils mkfs.btrfs:btrfs-progs mkfs.nilfs2:nilfs-tools
+		udevadm:udev"
 	NEED_CHECK="git:git python3:python3 shellcheck:shellcheck sparse:sparse
 		/usr/include/libelf.h:libelf-dev"
 }
