@@ -496,12 +496,13 @@ static dev_t bdev_devt(const struct block_device *bdev)
  * diskseq_devt - look up a device number by a sequence number
  * @diskseq: number of the disk
  * @partno: partition, or 0 for the whole disk
+ * @start: set to its first sector, unless 0 is returned
  *
  * Context: Any context but interrupts.
  * Return: The device number, or 0, which no block device has, if there is no
  *	   such disk, or no such partition of this medium.
  */
-dev_t diskseq_devt(u64 diskseq, u8 partno)
+dev_t diskseq_devt(u64 diskseq, u8 partno, sector_t *start)
 {
 	struct block_device *bdev;
 
@@ -510,6 +511,7 @@ dev_t diskseq_devt(u64 diskseq, u8 partno)
 	/* A partition of an earlier medium may be in the table, but is not seen. */
 	if (!bdev || bdev_diskseq(bdev) != diskseq)
 		return 0;
+	*start = get_start_sect(bdev);
 	return bdev_devt(bdev);
 }
 

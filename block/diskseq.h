@@ -33,7 +33,7 @@ bool bdev_discard_earlier(struct folio *folio);
 struct gendisk *diskseq_find(u64 diskseq);
 int diskseq_format_name(char *name, u64 diskseq, u8 partno);
 
-dev_t diskseq_devt(u64 diskseq, u8 partno);
+dev_t diskseq_devt(u64 diskseq, u8 partno, sector_t *start);
 struct block_device *diskseq_get_no_open(u64 diskseq, u8 partno, dev_t dev);
 struct block_device *bdev_get_no_open(dev_t dev, u64 diskseq, u8 partno);
 bool diskseq_next(u64 *diskseq, u8 *partno);
@@ -54,6 +54,15 @@ static inline void diskseqfs_get_number(const struct inode *inode, u64 *diskseq,
 {
 	*diskseq = 0;
 	*partno = 0;
+}
+#endif
+
+#ifdef CONFIG_BLOCK_DISKSEQFS_NOTIFY
+int diskseqfs_notify_opened(struct inode *inode, struct file *filp);
+#else
+static inline int diskseqfs_notify_opened(struct inode *inode, struct file *filp)
+{
+	return 0;
 }
 #endif
 

@@ -237,6 +237,13 @@ static struct gendisk *find(u64 diskseq)
 	return diskseq_find(diskseq);
 }
 
+static dev_t devt(u64 diskseq, u8 partno)
+{
+	sector_t start;
+
+	return diskseq_devt(diskseq, partno, &start);
+}
+
 static int test_disk_open(struct gendisk *disk, blk_mode_t mode)
 {
 	struct test_disk *td = disk->private_data;
@@ -468,7 +475,7 @@ static void hidden_disk_is_never_found(struct kunit *test)
 	td->disk->flags |= GENHD_FL_HIDDEN;
 	add_test_disk(test, td);
 	KUNIT_EXPECT_PTR_EQ(test, find(diskseq), NULL);
-	KUNIT_EXPECT_EQ(test, diskseq_devt(diskseq, 0), 0);
+	KUNIT_EXPECT_EQ(test, devt(diskseq, 0), 0);
 	if (diskseq_next(&next, &partno))
 		KUNIT_EXPECT_NE(test, next, diskseq);
 	inc_diskseq(td->disk);
@@ -483,28 +490,28 @@ static void device_number_is_that_of_disk_and_partition(struct kunit *test)
 	u64 diskseq = disk_diskseq(td->disk);
 	dev_t part;
 
-	KUNIT_EXPECT_EQ(test, diskseq_devt(diskseq, 0), disk_devt(td->disk));
-	KUNIT_EXPECT_EQ(test, diskseq_devt(diskseq, 3), 0);
+	KUNIT_EXPECT_EQ(test, devt(diskseq, 0), disk_devt(td->disk));
+	KUNIT_EXPECT_EQ(test, devt(diskseq, 3), 0);
 
 	add_part(test, td, 3);
 	part = part_devt(td->disk, 3);
 	KUNIT_EXPECT_NE(test, part, 0);
-	KUNIT_EXPECT_EQ(test, diskseq_devt(diskseq, 3), part);
-	KUNIT_EXPECT_EQ(test, diskseq_devt(diskseq, 2), 0);
+	KUNIT_EXPECT_EQ(test, devt(diskseq, 3), part);
+	KUNIT_EXPECT_EQ(test, devt(diskseq, 2), 0);
 
 	inc_diskseq(td->disk);
-	KUNIT_EXPECT_EQ(test, diskseq_devt(diskseq, 3), 0);
+	KUNIT_EXPECT_EQ(test, devt(diskseq, 3), 0);
 	diskseq = disk_diskseq(td->disk);
 	/* Its table is that of the medium before. */
-	KUNIT_EXPECT_EQ(test, diskseq_devt(diskseq, 3), 0);
+	KUNIT_EXPECT_EQ(test, devt(diskseq, 3), 0);
 
 	KUNIT_ASSERT_EQ(test, 0, bdev_del_partition(td->disk, 3));
 	add_part(test, td, 3);
-	KUNIT_EXPECT_NE(test, diskseq_devt(diskseq, 3), 0);
+	KUNIT_EXPECT_NE(test, devt(diskseq, 3), 0);
 	KUNIT_ASSERT_EQ(test, 0, bdev_del_partition(td->disk, 3));
-	KUNIT_EXPECT_EQ(test, diskseq_devt(diskseq, 3), 0);
+	KUNIT_EXPECT_EQ(test, devt(diskseq, 3), 0);
 	remove_disk(td);
-	KUNIT_EXPECT_EQ(test, diskseq_devt(diskseq, 0), 0);
+	KUNIT_EXPECT_EQ(test, devt(diskseq, 0), 0);
 }
 
 static void reference_is_to_the_expected_device_only(struct kunit *test)
@@ -1343,7 +1350,7 @@ static void page_is_not_of_the_next_medium_while_a_partition_is_open(struct kuni
 	td->open_rescans = true;
 	file = open_part(test, td, 0);
 	KUNIT_EXPECT_EQ(test, cached_medium(test, file), 1);
-	KUNIT_EXPECT_EQ(test, diskseq_devt(disk_diskseq(td->disk), 2), 0);
+	KUNIT_EXPECT_EQ(test, devt(disk_diskseq(td->disk), 2), 0);
 }
 
 /* Nor the table, which is read by the cache. */
@@ -1361,7 +1368,7 @@ static void table_is_read_from_the_next_medium(struct kunit *test)
 	td->open_rescans = true;
 	open_part(test, td, 0);
 	KUNIT_EXPECT_FALSE(test, td->open_rescans);
-	KUNIT_EXPECT_NE(test, diskseq_devt(disk_diskseq(td->disk), 2), 0);
+	KUNIT_EXPECT_NE(test, devt(disk_diskseq(td->disk), 2), 0);
 }
 
 /* A table that was read before the medium is changed is not of the next one. */
@@ -1377,7 +1384,7 @@ static void table_read_during_the_change_is_of_the_earlier_medium(struct kunit *
 	diskseq = disk_diskseq(td->disk);
 	KUNIT_EXPECT_FALSE(test, td->read_changes_medium);
 	KUNIT_EXPECT_NOT_NULL(test, xa_load(&td->disk->part_tbl, 2));
-	KUNIT_EXPECT_EQ(test, diskseq_devt(diskseq, 2), 0);
+	KUNIT_EXPECT_EQ(test, devt(diskseq, 2), 0);
 	file = open_part(test, td, 0);
 	KUNIT_EXPECT_EQ(test, cached_medium(test, file), 1);
 }
@@ -1391,13 +1398,13 @@ static void extent_of_an_earlier_table_is_not_seen(struct kunit *test)
 	change_medium_silently(td);
 	new = disk_diskseq(td->disk);
 	KUNIT_EXPECT_EQ(test, 0, bdev_add_partition(td->disk, 2, 16, 8, old));
-	KUNIT_EXPECT_EQ(test, diskseq_devt(new, 2), 0);
+	KUNIT_EXPECT_EQ(test, devt(new, 2), 0);
 	KUNIT_EXPECT_EQ(test, 0, bdev_add_partition(td->disk, 3, 32, 8, new));
-	KUNIT_EXPECT_NE(test, diskseq_devt(new, 3), 0);
+	KUNIT_EXPECT_NE(test, devt(new, 3), 0);
 	KUNIT_EXPECT_EQ(test, 0, bdev_resize_partition(td->disk, 3, 32, 9, old));
-	KUNIT_EXPECT_EQ(test, diskseq_devt(new, 3), 0);
+	KUNIT_EXPECT_EQ(test, devt(new, 3), 0);
 	KUNIT_EXPECT_EQ(test, 0, bdev_resize_partition(td->disk, 3, 32, 9, new));
-	KUNIT_EXPECT_NE(test, diskseq_devt(new, 3), 0);
+	KUNIT_EXPECT_NE(test, devt(new, 3), 0);
 }
 
 struct dirty_case {

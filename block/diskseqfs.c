@@ -15,6 +15,7 @@
 #include <linux/idr.h>
 #include <linux/magic.h>
 #include <linux/namei.h>
+#include <linux/posix_acl.h>
 #include <linux/refcount.h>
 #include <linux/seq_file.h>
 #include <linux/seqlock.h>
@@ -22,13 +23,14 @@
 #include <linux/statfs.h>
 #include <linux/sysfs.h>
 #include <linux/workqueue.h>
+#include <linux/xattr.h>
 
 #include "blk.h"
 
 #define DISKSEQFS_ROOT_INO	1
 #define DISKSEQFS_DEFAULT_MODE	0600
 
-/* Owner and mode of every entry */
+/* Owner and mode of every entry of which they have not been set by hand */
 struct diskseqfs_opts {
 	kuid_t		uid;
 	kgid_t		gid;
@@ -36,9 +38,9 @@ struct diskseqfs_opts {
 };
 
 /*
- * Protects the options in use, and what entries have of them, which is read as
- * one: never the owner of after a remount with the mode of before it.  Inside it,
- * s_inode_list_lock.
+ * Protects the options in use, and the owner, mode and ACL of entries, which are
+ * read as one: never the owner of after a remount with the mode of before it.
+ * Inside it, s_inode_list_lock and i_lock.
  */
 static DEFINE_SEQLOCK(diskseqfs_opts_lock);
 
@@ -63,16 +65,30 @@ static DEFINE_IDA(diskseqfs_ida);
 struct diskseqfs_inode {
 	u64			diskseq;
 	u8			partno;
+	/* Where the partition begins, which it is known by, or 0 */
+	sector_t		start;
 	struct diskseqfs_id	*id;
 	/* In diskseqfs_inodes of the disk, or in diskseqfs_retired */
 	struct hlist_node	node;
+	/* In diskseqfs_kept, with a reference, if something is set by hand */
+	struct hlist_node	kept;
+	/* The name is not that of the inode any more */
+	bool			retired;
+	/* Which of ATTR_MODE, ATTR_UID and ATTR_GID have been set by hand */
+	unsigned int		own;
+	struct simple_xattrs	xattrs;
 	struct inode		vfs_inode;
 };
 
-/* Protects diskseqfs_id of disks, and the lists of inodes; inside it, i_lock */
+/*
+ * Protects diskseqfs_id of disks, the lists of inodes, and the mark that one is
+ * retired; inside it, i_lock.
+ */
 static DEFINE_SPINLOCK(diskseqfs_lock);
 /* Inodes whose number is gone, until diskseqfs_prune_work has seen to them */
 static HLIST_HEAD(diskseqfs_retired);
+/* Inodes that stay although nobody has them in use, see diskseqfs_keep() */
+static HLIST_HEAD(diskseqfs_kept);
 
 static struct kmem_cache *diskseqfs_inode_cachep __ro_after_init;
 
@@ -148,9 +164,66 @@ static u32 diskseqfs_ino(const struct diskseqfs_id *id, u8 partno)
 	return id->id << DISKSEQFS_INO_SHIFT | partno;
 }
 
+/* Is something set by hand? */
+static bool diskseqfs_is_kept(const struct inode *inode)
+{
+	return !hlist_unhashed_lockless(&DISKSEQFS_I(inode)->kept);
+}
+
+static bool diskseqfs_inode_valid(const struct inode *inode)
+{
+	const struct diskseqfs_inode *di = DISKSEQFS_I(inode);
+	sector_t start = 0;
+
+	return diskseq_devt(di->diskseq, di->partno, &start) == inode->i_rdev &&
+	       start == di->start;
+}
+
+/*
+ * Something is set by hand: have the inode stay as it is, although nobody may have
+ * it in use, for as long as its number lives.  There is at most one for each disk
+ * and partition in a file system, and that is what bounds them.
+ */
+static int diskseqfs_keep(struct inode *inode)
+{
+	struct diskseqfs_inode *di = DISKSEQFS_I(inode);
+	int err = 0;
+
+	lockdep_assert_held_write(&inode->i_rwsem);
+
+	if (!diskseqfs_inode_valid(inode))
+		return -ESTALE;
+
+	spin_lock(&diskseqfs_lock);
+	if (di->retired) {
+		err = -ESTALE;
+	} else if (hlist_unhashed(&di->kept)) {
+		hlist_add_head(&di->kept, &diskseqfs_kept);
+		ihold(inode);
+	}
+	spin_unlock(&diskseqfs_lock);
+	return err;
+}
+
+/* Let go of what diskseqfs_keep() keeps, and will not any more. */
+static void diskseqfs_forget(struct inode *inode)
+{
+	struct diskseqfs_inode *di = DISKSEQFS_I(inode);
+	bool kept;
+
+	spin_lock(&diskseqfs_lock);
+	di->retired = true;
+	kept = !hlist_unhashed(&di->kept);
+	hlist_del_init(&di->kept);
+	spin_unlock(&diskseqfs_lock);
+	if (kept)
+		iput(inode);
+}
+
 /*
  * Forget dentries of a number that no disk will ever have again: a card reader
  * takes a new number for each card.  Those still in use go when they are put.
+ * What was set by hand goes with the number, too.
  * From a work item, since a number is retired under locks of the driver's, which
  * an eviction should not be under.
  */
@@ -176,6 +249,7 @@ static void diskseqfs_prune(struct work_struct *work)
 		if (inode) {
 			d_mark_dontcache(inode);
 			d_prune_aliases(inode);
+			diskseqfs_forget(inode);
 			iput(inode);
 		}
 		deactivate_super(sb);
@@ -211,6 +285,7 @@ void diskseqfs_retire(struct gendisk *disk, u64 diskseq)
 			continue;
 		hlist_del(&di->node);
 		hlist_add_head(&di->node, &diskseqfs_retired);
+		di->retired = true;
 		any = true;
 	}
 	spin_unlock(&diskseqfs_lock);
@@ -235,33 +310,44 @@ static int diskseqfs_enlist(struct diskseqfs_inode *di)
 	return disk ? 0 : -ENOENT;
 }
 
-static bool diskseqfs_inode_valid(const struct inode *inode)
-{
-	const struct diskseqfs_inode *di = DISKSEQFS_I(inode);
-
-	return diskseq_devt(di->diskseq, di->partno) == inode->i_rdev;
-}
-
 static int diskseqfs_d_revalidate(struct dentry *dentry, unsigned int flags)
 {
-	const struct inode *inode;
+	const struct inode *inode = d_inode_rcu(dentry);
 
-	/*
-	 * ->open() finds out as well, and -ESTALE from it has the path walked
-	 * again, with LOOKUP_REVAL: no need to look the number up twice.
-	 */
-	if ((flags & (LOOKUP_OPEN | LOOKUP_REVAL)) == LOOKUP_OPEN)
-		return 1;
-
-	inode = d_inode_rcu(dentry);
 	if (!inode)
 		return -ECHILD;
+	/*
+	 * ->open() finds out as well, and -ESTALE from it has the path walked
+	 * again, with LOOKUP_REVAL: no need to look the number up twice.  But
+	 * first there are permissions, which may be those of a partition that
+	 * was there before.
+	 */
+	if ((flags & (LOOKUP_OPEN | LOOKUP_REVAL)) == LOOKUP_OPEN &&
+	    !diskseqfs_is_kept(inode))
+		return 1;
 	return diskseqfs_inode_valid(inode);
 }
 
 static const struct dentry_operations diskseqfs_dentry_operations = {
 	.d_revalidate	= diskseqfs_d_revalidate,
 };
+
+/*
+ * A partition may have been replaced since permissions were asked for.  While it
+ * is open it is not.
+ */
+static int diskseqfs_opened(struct inode *inode, struct file *filp)
+{
+	struct block_device *bdev = file_bdev(filp);
+
+	if (!bdev_is_partition(bdev))
+		return 0;
+	if (get_start_sect(bdev) != DISKSEQFS_I(inode)->start)
+		return -ESTALE;
+	/* The device cgroup was, by the device number that it had. */
+	return bdev_permission(bdev->bd_dev, file_to_blk_mode(filp),
+			       filp->private_data);
+}
 
 static int diskseqfs_open(struct inode *inode, struct file *filp)
 {
@@ -272,6 +358,14 @@ static int diskseqfs_open(struct inode *inode, struct file *filp)
 	if (err)
 		return err;
 
+	err = diskseqfs_opened(inode, filp);
+	if (!err)
+		err = diskseqfs_notify_opened(inode, filp);
+	if (err) {
+		def_blk_fops.release(inode, filp);
+		return err;
+	}
+
 	/* From here on it is a block device like any other. */
 	replace_fops(filp, &def_blk_fops);
 	return 0;
@@ -281,15 +375,6 @@ static const struct file_operations diskseqfs_file_operations = {
 	.open	= diskseqfs_open,
 	.llseek	= noop_llseek,
 };
-
-/* Owner and mode are the administrator's, by mount options, for all entries. */
-static int diskseqfs_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
-			     struct iattr *attr)
-{
-	if (attr->ia_valid & (ATTR_MODE | ATTR_UID | ATTR_GID))
-		return -EPERM;
-	return simple_setattr(idmap, dentry, attr);
-}
 
 /*
  * Position in the directory of an entry.  A number that does not fit would take
@@ -331,10 +416,116 @@ static int diskseqfs_getattr(struct mnt_idmap *idmap, const struct path *path,
 	return 0;
 }
 
+static int diskseqfs_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
+			     struct iattr *attr)
+{
+	unsigned int own = attr->ia_valid & (ATTR_MODE | ATTR_UID | ATTR_GID);
+	struct inode *inode = d_inode(dentry);
+	int err;
+
+	err = setattr_prepare(idmap, dentry, attr);
+	if (!err && own)
+		err = diskseqfs_keep(inode);
+	if (err)
+		return err;
+
+	write_seqlock(&diskseqfs_opts_lock);
+	setattr_copy(idmap, inode, attr);
+	DISKSEQFS_I(inode)->own |= own;
+	write_sequnlock(&diskseqfs_opts_lock);
+
+	if (attr->ia_valid & ATTR_MODE)
+		return posix_acl_chmod(idmap, dentry, inode->i_mode);
+	return 0;
+}
+
+/* An ACL has part of the mode in it, and so comes in the place of the option. */
+static int diskseqfs_set_acl(struct mnt_idmap *idmap, struct dentry *dentry,
+			     struct posix_acl *acl, int type)
+{
+	struct inode *inode = d_inode(dentry);
+	umode_t mode;
+	int err;
+
+	err = posix_acl_update_mode(idmap, inode, &mode, &acl);
+	if (!err)
+		err = diskseqfs_keep(inode);
+	if (err)
+		return err;
+
+	write_seqlock(&diskseqfs_opts_lock);
+	inode->i_mode = mode;
+	inode_set_ctime_current(inode);
+	set_cached_acl(inode, type, acl);
+	DISKSEQFS_I(inode)->own |= ATTR_MODE;
+	write_sequnlock(&diskseqfs_opts_lock);
+	return 0;
+}
+
+static int diskseqfs_xattr_get(const struct xattr_handler *handler,
+			       struct dentry *dentry, struct inode *inode,
+			       const char *name, void *buffer, size_t size)
+{
+	return simple_xattr_get(&DISKSEQFS_I(inode)->xattrs,
+				xattr_full_name(handler, name), buffer, size);
+}
+
+static int diskseqfs_xattr_set(const struct xattr_handler *handler,
+			       struct mnt_idmap *idmap, struct dentry *dentry,
+			       struct inode *inode, const char *name,
+			       const void *value, size_t size, int flags)
+{
+	struct simple_xattr *old;
+	int err;
+
+	/* The root is there for as long as the file system. */
+	err = S_ISBLK(inode->i_mode) ? diskseqfs_keep(inode) : 0;
+	if (err)
+		return err;
+
+	old = simple_xattr_set(&DISKSEQFS_I(inode)->xattrs,
+			       xattr_full_name(handler, name), value, size,
+			       flags);
+	if (IS_ERR(old))
+		return PTR_ERR(old);
+	simple_xattr_free(old);
+	inode_set_ctime_current(inode);
+	return 0;
+}
+
+static ssize_t diskseqfs_listxattr(struct dentry *dentry, char *buffer,
+				   size_t size)
+{
+	struct inode *inode = d_inode(dentry);
+
+	return simple_xattr_list(inode, &DISKSEQFS_I(inode)->xattrs, buffer,
+				 size);
+}
+
+static const struct xattr_handler diskseqfs_security_xattr_handler = {
+	.prefix	= XATTR_SECURITY_PREFIX,
+	.get	= diskseqfs_xattr_get,
+	.set	= diskseqfs_xattr_set,
+};
+
+static const struct xattr_handler diskseqfs_trusted_xattr_handler = {
+	.prefix	= XATTR_TRUSTED_PREFIX,
+	.get	= diskseqfs_xattr_get,
+	.set	= diskseqfs_xattr_set,
+};
+
+static const struct xattr_handler * const diskseqfs_xattr_handlers[] = {
+	&diskseqfs_security_xattr_handler,
+	&diskseqfs_trusted_xattr_handler,
+	NULL
+};
+
 static const struct inode_operations diskseqfs_file_inode_operations = {
 	.permission	= diskseqfs_permission,
 	.getattr	= diskseqfs_getattr,
 	.setattr	= diskseqfs_setattr,
+	.set_acl	= diskseqfs_set_acl,
+	.listxattr	= diskseqfs_listxattr,
 };
 
 /**
@@ -355,15 +546,20 @@ void diskseqfs_get_number(const struct inode *inode, u64 *diskseq, u8 *partno)
 	*partno = ours ? di->partno : 0;
 }
 
+/* What has been set by hand is not the options' any more. */
 static void diskseqfs_set_owner(struct inode *inode)
 {
 	const struct diskseqfs_opts *opts = inode->i_sb->s_fs_info;
+	unsigned int own = DISKSEQFS_I(inode)->own;
 
 	lockdep_assert_held(&diskseqfs_opts_lock.lock);
 
-	inode->i_uid = opts->uid;
-	inode->i_gid = opts->gid;
-	inode->i_mode = S_IFBLK | opts->mode;
+	if (!(own & ATTR_UID))
+		inode->i_uid = opts->uid;
+	if (!(own & ATTR_GID))
+		inode->i_gid = opts->gid;
+	if (!(own & ATTR_MODE))
+		inode->i_mode = S_IFBLK | opts->mode;
 }
 
 static struct diskseqfs_opts diskseqfs_get_opts(const struct super_block *sb)
@@ -378,34 +574,38 @@ static struct diskseqfs_opts diskseqfs_get_opts(const struct super_block *sb)
 	return opts;
 }
 
-static struct inode *diskseqfs_get_inode(struct super_block *sb, u64 diskseq,
-					 u8 partno)
+/* For iget5_locked(): a name, with a reference to its id, which a new inode takes */
+struct diskseqfs_key {
+	struct diskseqfs_id	*id;
+	u8			partno;
+};
+
+static int diskseqfs_test_inode(struct inode *inode, void *data)
 {
-	struct diskseqfs_inode *di;
-	struct diskseqfs_id *id;
-	struct inode *inode;
-	dev_t dev;
-	int err;
+	const struct diskseqfs_inode *di = DISKSEQFS_I(inode);
+	const struct diskseqfs_key *key = data;
 
-	dev = diskseq_devt(diskseq, partno);
-	if (!dev)
-		return ERR_PTR(-ENOENT);
+	return di->id == key->id && di->partno == key->partno;
+}
 
-	id = diskseqfs_get_id(diskseq);
-	if (IS_ERR(id))
-		return ERR_CAST(id);
+static int diskseqfs_set_inode(struct inode *inode, void *data)
+{
+	struct diskseqfs_inode *di = DISKSEQFS_I(inode);
+	struct diskseqfs_key *key = data;
 
-	inode = new_inode(sb);
-	if (!inode) {
-		diskseqfs_put_id(id);
-		return ERR_PTR(-ENOMEM);
-	}
+	inode->i_ino = diskseqfs_ino(key->id, key->partno);
+	di->partno = key->partno;
+	swap(di->id, key->id);
+	return 0;
+}
 
-	di = DISKSEQFS_I(inode);
+static int diskseqfs_init_inode(struct inode *inode, u64 diskseq, dev_t dev,
+				sector_t start)
+{
+	struct diskseqfs_inode *di = DISKSEQFS_I(inode);
+
 	di->diskseq = diskseq;
-	di->partno = partno;
-	di->id = id;
-	inode->i_ino = diskseqfs_ino(id, partno);
+	di->start = start;
 	simple_inode_init_ts(inode);
 	inode->i_op = &diskseqfs_file_inode_operations;
 	inode->i_fop = &diskseqfs_file_operations;
@@ -415,10 +615,64 @@ static struct inode *diskseqfs_get_inode(struct super_block *sb, u64 diskseq,
 	diskseqfs_set_owner(inode);
 	read_sequnlock_excl(&diskseqfs_opts_lock);
 
-	err = diskseqfs_enlist(di);
-	if (err) {
+	return diskseqfs_enlist(di);
+}
+
+/*
+ * Is an inode still that of its name?  A partition that is added again when the
+ * table is read again begins at the same sector, but often has another device
+ * number.  If something is set by hand, the inode gets that, and stays.
+ */
+static bool diskseqfs_take_over(struct inode *inode, dev_t dev, sector_t start)
+{
+	if (DISKSEQFS_I(inode)->start != start)
+		return false;
+	if (inode->i_rdev == dev)
+		return true;
+	if (!diskseqfs_is_kept(inode))
+		return false;
+	WRITE_ONCE(inode->i_rdev, dev);
+	return true;
+}
+
+static struct inode *diskseqfs_get_inode(struct super_block *sb, u64 diskseq,
+					 u8 partno)
+{
+	struct diskseqfs_key key = { .partno = partno };
+	struct inode *inode;
+	sector_t start;
+	dev_t dev;
+	int err;
+
+	dev = diskseq_devt(diskseq, partno, &start);
+	if (!dev)
+		return ERR_PTR(-ENOENT);
+
+	key.id = diskseqfs_get_id(diskseq);
+	if (IS_ERR(key.id))
+		return ERR_CAST(key.id);
+
+	/* That of a partition which is not there any more gives way. */
+	while ((inode = iget5_locked(sb, diskseqfs_ino(key.id, partno),
+				     diskseqfs_test_inode, diskseqfs_set_inode,
+				     &key)) &&
+	       !(inode->i_state & I_NEW) &&
+	       !diskseqfs_take_over(inode, dev, start)) {
+		remove_inode_hash(inode);
+		diskseqfs_forget(inode);
 		iput(inode);
-		return ERR_PTR(err);
+	}
+	diskseqfs_put_id(key.id);
+	if (!inode)
+		return ERR_PTR(-ENOMEM);
+
+	if (inode->i_state & I_NEW) {
+		err = diskseqfs_init_inode(inode, diskseq, dev, start);
+		if (err) {
+			iget_failed(inode);
+			return ERR_PTR(err);
+		}
+		unlock_new_inode(inode);
 	}
 	return inode;
 }
@@ -450,9 +704,19 @@ static struct dentry *diskseqfs_lookup(struct inode *dir, struct dentry *dentry,
 	return NULL;
 }
 
+/* Who sees which disks there are is decided where the directory is mounted. */
+static int diskseqfs_dir_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
+				 struct iattr *attr)
+{
+	if (attr->ia_valid & (ATTR_MODE | ATTR_UID | ATTR_GID))
+		return -EPERM;
+	return simple_setattr(idmap, dentry, attr);
+}
+
 static const struct inode_operations diskseqfs_dir_inode_operations = {
 	.lookup		= diskseqfs_lookup,
-	.setattr	= diskseqfs_setattr,
+	.setattr	= diskseqfs_dir_setattr,
+	.listxattr	= diskseqfs_listxattr,
 };
 
 static int diskseqfs_readdir(struct file *file, struct dir_context *ctx)
@@ -502,6 +766,10 @@ static struct inode *diskseqfs_alloc_inode(struct super_block *sb)
 	if (!di)
 		return NULL;
 	INIT_HLIST_NODE(&di->node);
+	INIT_HLIST_NODE(&di->kept);
+	simple_xattrs_init(&di->xattrs);
+	di->retired = false;
+	di->own = 0;
 	di->id = NULL;
 	return &di->vfs_inode;
 }
@@ -521,6 +789,7 @@ static void diskseqfs_evict_inode(struct inode *inode)
 	hlist_del_init(&di->node);
 	spin_unlock(&diskseqfs_lock);
 	diskseqfs_put_id(di->id);
+	simple_xattrs_free(&di->xattrs, NULL);
 }
 
 static int diskseqfs_show_options(struct seq_file *m, struct dentry *root)
@@ -552,6 +821,8 @@ static int diskseqfs_fill_super(struct super_block *sb, struct fs_context *fc)
 
 	sb->s_magic = DISKSEQFS_MAGIC;
 	sb->s_op = &diskseqfs_super_operations;
+	sb->s_xattr = diskseqfs_xattr_handlers;
+	sb->s_flags |= SB_POSIXACL;
 	sb->s_blocksize = PAGE_SIZE;
 	sb->s_blocksize_bits = PAGE_SHIFT;
 	sb->s_maxbytes = MAX_LFS_FILESIZE;	/* bounds positions in the root */
@@ -674,10 +945,33 @@ static int diskseqfs_init_fs_context(struct fs_context *fc)
 	return 0;
 }
 
+/* Nobody keeps an inode any more: this is the end of the file system. */
+static void diskseqfs_forget_all(struct super_block *sb)
+{
+	struct diskseqfs_inode *di;
+	struct hlist_node *next;
+	HLIST_HEAD(list);
+
+	spin_lock(&diskseqfs_lock);
+	hlist_for_each_entry_safe(di, next, &diskseqfs_kept, kept) {
+		if (di->vfs_inode.i_sb == sb) {
+			hlist_del(&di->kept);
+			hlist_add_head(&di->kept, &list);
+		}
+	}
+	spin_unlock(&diskseqfs_lock);
+
+	hlist_for_each_entry_safe(di, next, &list, kept) {
+		hlist_del_init(&di->kept);
+		iput(&di->vfs_inode);
+	}
+}
+
 static void diskseqfs_kill_sb(struct super_block *sb)
 {
 	struct diskseqfs_opts *opts = sb->s_fs_info;
 
+	diskseqfs_forget_all(sb);
 	kill_anon_super(sb);
 	kfree(opts);
 }

@@ -286,7 +286,8 @@ need_space()
 	NEED_SELFTESTS="rsync:rsync /usr/include/liburing.h:liburing-dev pkg-config:pkg-config
 		/usr/include/libnl3/netlink/genl/genl.h:libnl-genl-3-dev
 		losetup:mount lsblk:util-linux mkfs.ext4:e2fsprogs dmsetup:dmsetup
-		cryptsetup:cryptsetup-bin cmp:diffutils mkfs.btrfs:btrfs-progs mkfs.nilfs2:nilfs-tools"
+		cryptsetup:cryptsetup-bin cmp:diffutils mkfs.btrfs:btrfs-progs mkfs.nilfs2:nilfs-tools
+		udevadm:udev"
 	NEED_MODEL="spin:spin gcc:gcc /usr/include/stdlib.h:libc6-dev"
 	NEED_FUZZ="clang:clang patch:patch /usr/include/stdlib.h:libc6-dev
 		/usr/lib/llvm-*/lib/clang/*/lib/*linux*/libclang_rt.fuzzer*:libclang-rt-dev"

@@ -16,6 +16,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <linux/blkpg.h>
 #include <linux/fs.h>
 #include <linux/loop.h>
 
@@ -266,6 +267,33 @@ void loop_detach(int nr)
 		err(1, "LOOP_CLR_FD %s", loop_path(nr));
 	close(fd);
 	loop_wait_detached(nr);
+}
+
+static int partition_change(int fd, int op, unsigned int partno, off_t start,
+			    off_t length)
+{
+	struct blkpg_partition part = {
+		.start = start,
+		.length = length,
+		.pno = partno,
+	};
+	struct blkpg_ioctl_arg arg = {
+		.op = op,
+		.datalen = sizeof(part),
+		.data = &part,
+	};
+
+	return ioctl(fd, BLKPG, &arg);
+}
+
+int partition_add(int fd, unsigned int partno, off_t start, off_t length)
+{
+	return partition_change(fd, BLKPG_ADD_PARTITION, partno, start, length);
+}
+
+int partition_del(int fd, unsigned int partno)
+{
+	return partition_change(fd, BLKPG_DEL_PARTITION, partno, 0, 0);
 }
 
 int run(const char *format, ...)

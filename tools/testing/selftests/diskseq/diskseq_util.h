@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <time.h>
 #include <unistd.h>
+#include <sys/types.h>
 
 #define IMAGE_SIZE	(1 << 20)
 #define STAMP_SIZE	64
@@ -71,6 +72,10 @@ void loop_wait_detached(int nr);
 /* LOOP_CTL_ADD and LOOP_CTL_REMOVE; return -1 with errno on failure. */
 int loop_add(int nr);
 int loop_remove(int nr);
+
+/* BLKPG: add a partition of an open disk, or delete it; -1 with errno on failure. */
+int partition_add(int fd, unsigned int partno, off_t start, off_t length);
+int partition_del(int fd, unsigned int partno);
 
 /* Run a command line of a host's tool; returns its exit status. */
 int run(const char *format, ...) __attribute__((format(printf, 1, 2)));

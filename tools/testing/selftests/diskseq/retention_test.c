@@ -5,7 +5,7 @@
  *
  * SEEN failing: on a kernel with scripts/mutants/keep-dead-entries.patch those
  * of entries that are forgotten, names_of_no_disk_are_not_kept with
- * keep-names-of-no-disk.patch.
+ * keep-names-of-no-disk.patch, those with owners with owner-kept-for-ever.patch.
  */
 #define _GNU_SOURCE
 #include <err.h>
@@ -13,6 +13,8 @@
 #include <stdio.h>
 #include <unistd.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
 #include <linux/loop.h>
 
 #include "diskseq_util.h"
@@ -135,6 +137,51 @@ TEST_F_TIMEOUT(retention, entries_in_use_are_forgotten_when_put, 120)
 		ASSERT_LE(0, fd);
 		change_number(_metadata, self, change);
 		close(fd);
+	}
+	expect_same_count(_metadata, self);
+}
+
+/* What has been set by hand keeps an entry while the number is there, and no longer. */
+TEST_F_TIMEOUT(retention, entries_with_owners_are_forgotten, 120)
+{
+	count(self);
+	for (int change = 0; change < CHANGES; change++) {
+		char path[64];
+
+		path_by_number(path, diskseq_of(self->fd), 0);
+		ASSERT_EQ(0, chmod(path, 0640));
+		change_number(_metadata, self, change);
+	}
+	expect_same_count(_metadata, self);
+}
+
+/* So does the partition that it was set of: those that come in its place are many. */
+TEST_F_TIMEOUT(retention, partitions_with_owners_are_forgotten, 120)
+{
+	char path[64];
+
+	path_by_number(path, diskseq_of(self->fd), 1);
+	count(self);
+	for (int change = 0; change < CHANGES; change++) {
+		ASSERT_EQ(0, partition_add(self->fd, 1, 4096 * (1 + change % 2),
+					   4096));
+		ASSERT_EQ(0, chmod(path, 0640));
+		ASSERT_EQ(0, partition_del(self->fd, 1));
+	}
+	expect_same_count(_metadata, self);
+}
+
+/* And so does the file system. */
+TEST_F_TIMEOUT(retention, mounts_with_owners_are_forgotten, 120)
+{
+	char path[64];
+
+	path_by_number(path, diskseq_of(self->fd), 0);
+	count(self);
+	for (int change = 0; change < CHANGES; change++) {
+		ASSERT_EQ(0, mount("none", diskseqfs_dir, "diskseqfs", 0, NULL));
+		ASSERT_EQ(0, chmod(path, 0640));
+		ASSERT_EQ(0, umount(diskseqfs_dir));
 	}
 	expect_same_count(_metadata, self);
 }
