@@ -68,6 +68,22 @@ number()
 	fi
 }
 
+# may_empty FOLDER: refuse an --out that is not new, empty, or of an earlier export.
+may_empty()
+{
+	if [ -e "$1" ]; then
+		{ [ -d "$1" ] && [ -w "$1" ]; } || die "--out '$1': not a folder to write to"
+		[ -z "$(find "$1" -mindepth 1 ! -name '[0-9][0-9][0-9][0-9]-*.patch' | head -n 1)" ] ||
+			die "--out '$1': there is something else in it"
+	else
+		parent=$1
+		until [ -e "$parent" ]; do
+			parent=$(dirname "$parent")
+		done
+		{ [ -d "$parent" ] && [ -w "$parent" ]; } || die "--out '$1': $parent is not a folder to write to"
+	fi
+}
+
 # The comment at the head of a script, up to the first blank line, is its help.
 usage()
 {
