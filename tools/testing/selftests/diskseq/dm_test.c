@@ -149,7 +149,7 @@ static void *change_fd(void *arg)
  * read is under way, for which the exchange has to wait.  Whoever looks at the
  * number meanwhile has one that is not that of the new file, and what is read is
  * not taken for the new file's.  Seen failing with loop-change-numbered-early.patch
- * and loop-change-keeps-cache.patch of the project's scripts/mutants/.
+ * of the project's scripts/mutants/.
  */
 TEST_F(dm, loop_has_number_of_new_file_when_it_has_the_file)
 {
