@@ -14,7 +14,7 @@ TOOLS=${TOOLS:-$(dirname "$0")}
 PROGRAM=${PROGRAM:-$TOOLS/block-diskseq}
 XEN_SCRIPTS=${XEN_SCRIPTS:-/etc/xen/scripts}
 BLOCK_PATCH=${BLOCK_PATCH:-$(dirname "$0")/../../hotplug/Linux/block.patch}
-ROUNDS=${ROUNDS:-10000}
+ROUNDS=${ROUNDS:-50}
 BACKENDS=${BACKENDS:-1000}
 
 DISKS=/dev/disk/by-diskseq
