@@ -228,12 +228,12 @@ megabytes()
 	echo "$*: $(of_total "$(du -sm "$folder" | cut -f1)" "$total" MB)"
 }
 
-# last_line FILE WHAT
+# last_line FILE WHAT: but for the address of a mirror
 last_line()
 {
 	file=$1
 	shift
-	echo "$*: $(tail -n 1 "$file")"
+	echo "$*: $(tail -n 1 "$file" | sed 's|[a-z]*://[^ ]* *||')"
 }
 
 # wait_for_lock WHO: for the lock on file descriptor 9
