@@ -232,15 +232,17 @@ TEST_F(access, remount_changes_owner_and_mode_at_once)
 		become(USER, GROUP);
 		while (time(NULL) < end) {
 			struct stat st;
+			bool user;
 
 			for (int i = 0; i < 100; i++) {
 				if (!syscall(SYS_faccessat2, fd, "", R_OK,
 					     AT_EACCESS | AT_EMPTY_PATH) ||
 				    errno != EACCES)
 					_exit(1);
-				if (fstat(fd, &st) ||
-				    (st.st_uid == USER) !=
-				    !(st.st_mode & 0600))
+				if (fstat(fd, &st))
+					_exit(2);
+				user = st.st_uid == USER;
+				if (user != !(st.st_mode & 0600))
 					_exit(2);
 			}
 		}

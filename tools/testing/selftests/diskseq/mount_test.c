@@ -54,9 +54,12 @@ static int by_fsconfig(const char *type, const char *source,
 	if (fsconfig(fs, FSCONFIG_SET_STRING, "source", source, 0) ||
 	    (option.name && fsconfig(fs, FSCONFIG_SET_STRING, option.name,
 				     option.value, 0)) ||
-	    fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) ||
-	    (mnt = fsmount(fs, FSMOUNT_CLOEXEC, 0)) < 0 ||
-	    move_mount(mnt, "", AT_FDCWD, MOUNT_POINT, MOVE_MOUNT_F_EMPTY_PATH))
+	    fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0))
+		error = errno;
+	else
+		mnt = fsmount(fs, FSMOUNT_CLOEXEC, 0);
+	if (!error && (mnt < 0 || move_mount(mnt, "", AT_FDCWD, MOUNT_POINT,
+					     MOVE_MOUNT_F_EMPTY_PATH)))
 		error = errno;
 	if (mnt >= 0)
 		close(mnt);

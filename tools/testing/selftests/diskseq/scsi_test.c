@@ -163,7 +163,7 @@ static void change_medium(void)
 		err(1, DRIVER "virtual_gb");
 }
 
-static void rescan(FIXTURE_DATA(scsi) *self)
+static void scan_again(FIXTURE_DATA(scsi) *self)
 {
 	char path[80];
 
@@ -219,7 +219,7 @@ TEST_F(scsi, rescan_does_not_hide_a_medium_change)
 	int fd;
 
 	change_medium();
-	rescan(self);
+	scan_again(self);
 	fd = open_by_number(self->number, 0, O_RDONLY);
 	EXPECT_EQ(!strcmp(variant->removable, "1"), fd < 0);
 	if (fd >= 0)
@@ -341,13 +341,13 @@ TEST_F(scsi, lun_of_another_identity_is_another_disk)
 	fd = open_by_number(self->number, 0, O_RDONLY);
 	ASSERT_LE(0, fd);
 
-	rescan(self);
+	scan_again(self);
 	EXPECT_EQ(self->number, diskseq_of(fd));
 	EXPECT_EQ(0, uevent_drain(self->socket, self->name));
 
 	/* The identity of host 0. */
 	ASSERT_EQ(0, put(DRIVER "vpd_use_hostno", "0"));
-	rescan(self);
+	scan_again(self);
 	get(path, after, sizeof(after));
 	ASSERT_STRNE(before, after);
 

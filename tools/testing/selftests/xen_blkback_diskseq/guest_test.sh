@@ -159,7 +159,8 @@ make_guest()
 			[ -b "/dev/$1" ] || return
 			if [ -e "/$1" ]; then
 				[ "$round" = 0 ] || return
-				call=$(dd if="/dev/$1" bs=512 skip=16 count=1 iflag=direct | tr -d '\0')
+				call=$(dd if="/dev/$1" bs=512 skip=16 count=1 iflag=direct |
+					tr -d '\0')
 				[ -z "$call" ] || echo "$1 calls: $call"
 				return
 			fi

@@ -300,8 +300,9 @@ static long xenwatch_sleeps(void)
 	if (!status)
 		err(1, "status of xenwatch");
 	while (fgets(line, sizeof(line), status)) {
-		sscanf(line, "State: %c", &state);
-		sscanf(line, "voluntary_ctxt_switches: %ld", &sleeps);
+		if (sscanf(line, "State: %c", &state) != 1 &&
+		    sscanf(line, "voluntary_ctxt_switches: %ld", &sleeps) != 1)
+			continue;
 	}
 	fclose(status);
 	return state == 'S' ? sleeps : -1;
