@@ -21,7 +21,6 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <scsi/sg.h>
 
 #include "diskseq_util.h"
 #include "uevent_util.h"
@@ -213,26 +212,14 @@ TEST_F(cd, unopened_disc_has_a_number_of_its_own)
 /* Who gets to know first that the disc is another must not be the only one. */
 TEST_F(cd, sg_io_does_not_hide_a_change)
 {
-	unsigned char command[6] = "", sense[32] = "";
-	struct sg_io_hdr io = {
-		.interface_id = 'S',
-		.dxfer_direction = SG_DXFER_NONE,
-		.cmdp = command,
-		.cmd_len = sizeof(command),
-		.sbp = sense,
-		.mx_sb_len = sizeof(sense),
-		.timeout = 10000,
-	};
 	uint64_t number = diskseq_of_path("/dev/" NAME);
 	int fd = open_by_number(number, 0, O_RDONLY | O_NONBLOCK);
 
 	ASSERT_LE(0, fd);
 	ASSERT_TRUE(insert(self, 0));
 	/* Several are reported: no disc, and another one. */
-	do {
-		io.sb_len_wr = 0;
-		ASSERT_EQ(0, ioctl(fd, SG_IO, &io));
-	} while (io.sb_len_wr);
+	while (sg_test_unit_ready(fd))
+		;
 	EXPECT_TRUE(is_gone(number, 0));
 	close(fd);
 }

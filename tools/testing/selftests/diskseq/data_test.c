@@ -48,18 +48,7 @@ static const unsigned char table[66] = {
 
 static int blkpg(int fd, int op, unsigned int partno, off_t size)
 {
-	struct blkpg_partition part = {
-		.start = PART_START,
-		.length = size,
-		.pno = partno,
-	};
-	struct blkpg_ioctl_arg arg = {
-		.op = op,
-		.datalen = sizeof(part),
-		.data = &part,
-	};
-
-	return ioctl(fd, BLKPG, &arg);
+	return partition_change(fd, op, partno, PART_START, size);
 }
 
 /* Is the entry of a partition listed? */

@@ -19,6 +19,7 @@
 #include <linux/blkpg.h>
 #include <linux/fs.h>
 #include <linux/loop.h>
+#include <scsi/sg.h>
 
 #include "diskseq_util.h"
 
@@ -269,8 +270,8 @@ void loop_detach(int nr)
 	loop_wait_detached(nr);
 }
 
-static int partition_change(int fd, int op, unsigned int partno, off_t start,
-			    off_t length)
+int partition_change(int fd, int op, unsigned int partno, off_t start,
+		     off_t length)
 {
 	struct blkpg_partition part = {
 		.start = start,
@@ -294,6 +295,37 @@ int partition_add(int fd, unsigned int partno, off_t start, off_t length)
 int partition_del(int fd, unsigned int partno)
 {
 	return partition_change(fd, BLKPG_DEL_PARTITION, partno, 0, 0);
+}
+
+int put(const char *path, const char *value)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	ssize_t written;
+
+	if (fd < 0)
+		return -1;
+	written = write(fd, value, strlen(value));
+	close(fd);
+	return written == (ssize_t)strlen(value) ? 0 : -1;
+}
+
+int sg_test_unit_ready(int fd)
+{
+	unsigned char command[6] = "", sense[32] = "";
+	struct sg_io_hdr io = {
+		.interface_id = 'S',
+		.dxfer_direction = SG_DXFER_NONE,
+		.cmdp = command,
+		.cmd_len = sizeof(command),
+		.sbp = sense,
+		.mx_sb_len = sizeof(sense),
+		.timeout = 10000,
+	};
+
+	if (ioctl(fd, SG_IO, &io))
+		err(1, "SG_IO");
+	/* Fixed format, or with descriptors. */
+	return io.sb_len_wr ? sense[(sense[0] & 0x7f) < 0x72 ? 2 : 1] & 0xf : 0;
 }
 
 int run(const char *format, ...)

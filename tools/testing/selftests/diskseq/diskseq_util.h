@@ -73,9 +73,17 @@ void loop_wait_detached(int nr);
 int loop_add(int nr);
 int loop_remove(int nr);
 
-/* BLKPG: add a partition of an open disk, or delete it; -1 with errno on failure. */
+/* BLKPG_* of a partition of an open disk; -1 with errno on failure. */
+int partition_change(int fd, int op, unsigned int partno, off_t start,
+		     off_t length);
 int partition_add(int fd, unsigned int partno, off_t start, off_t length);
 int partition_del(int fd, unsigned int partno);
+
+/* Write all of @value to a file, as of sysfs; -1 with errno on failure. */
+int put(const char *path, const char *value);
+
+/* TEST UNIT READY through SG_IO; returns the sense key. */
+int sg_test_unit_ready(int fd);
 
 /* Run a command line of a host's tool; returns its exit status. */
 int run(const char *format, ...) __attribute__((format(printf, 1, 2)));

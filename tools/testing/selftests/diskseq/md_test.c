@@ -34,18 +34,6 @@
 #define STATE		"/sys/block/" NAME "/md/array_state"
 #define ARRAY_SIZE_FILE	"/sys/block/" NAME "/md/array_size"
 
-static int put(const char *path, const char *value)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	ssize_t written;
-
-	if (fd < 0)
-		return -1;
-	written = write(fd, value, strlen(value));
-	close(fd);
-	return written == (ssize_t)strlen(value) ? 0 : -1;
-}
-
 FIXTURE(md)
 {
 	int loop;

@@ -152,18 +152,7 @@ static void dm_remove(const char *name)
 
 static int partition(int fd, int op)
 {
-	struct blkpg_partition part = {
-		.start = 4096,
-		.length = IMAGE_SIZE / 4,
-		.pno = PARTNO,
-	};
-	struct blkpg_ioctl_arg arg = {
-		.op = op,
-		.datalen = sizeof(part),
-		.data = &part,
-	};
-
-	return ioctl(fd, BLKPG, &arg);
+	return partition_change(fd, op, PARTNO, 4096, IMAGE_SIZE / 4);
 }
 
 FIXTURE_SETUP(open_race)

@@ -13,7 +13,6 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <linux/blkpg.h>
 #include <linux/fs.h>
 #include <linux/loop.h>
 
@@ -64,30 +63,14 @@ static void write_table(struct __test_metadata *_metadata, int fd,
 	ASSERT_EQ(sizeof(table), pwrite(fd, table, sizeof(table), 446));
 }
 
-static int blkpg(int fd, int op, unsigned int partno, off_t start)
-{
-	struct blkpg_partition part = {
-		.start = start,
-		.length = PART_SIZE,
-		.pno = partno,
-	};
-	struct blkpg_ioctl_arg arg = {
-		.op = op,
-		.datalen = sizeof(part),
-		.data = &part,
-	};
-
-	return ioctl(fd, BLKPG, &arg);
-}
-
 static int add_partition(int fd, unsigned int partno)
 {
-	return blkpg(fd, BLKPG_ADD_PARTITION, partno, part_start(partno));
+	return partition_add(fd, partno, part_start(partno), PART_SIZE);
 }
 
 static int del_partition(int fd, unsigned int partno)
 {
-	return blkpg(fd, BLKPG_DEL_PARTITION, partno, 0);
+	return partition_del(fd, partno);
 }
 
 /* The device number of an entry, or 0. */
@@ -200,7 +183,7 @@ TEST_F(partition, name_opens_readded_partition)
 	EXPECT_TRUE(opens_as(self->number, 1, "RIGHT-DISK-PART1"));
 
 	ASSERT_EQ(0, del_partition(self->fd, 1));
-	ASSERT_EQ(0, blkpg(self->fd, BLKPG_ADD_PARTITION, 1, part_start(2)));
+	ASSERT_EQ(0, partition_add(self->fd, 1, part_start(2), PART_SIZE));
 	EXPECT_TRUE(opens_as(self->number, 1, "RIGHT-DISK-PART2"));
 }
 

@@ -27,18 +27,6 @@
 #define NODE		"/dev/" NAME
 #define BLOCK		4096
 
-static int put(const char *path, const char *value)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	ssize_t written;
-
-	if (fd < 0)
-		return -1;
-	written = write(fd, value, strlen(value));
-	close(fd);
-	return written == (ssize_t)strlen(value) ? 0 : -1;
-}
-
 FIXTURE(reopen)
 {
 	int disk;		/* opened by number */

@@ -21,7 +21,6 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <linux/fs.h>
-#include <scsi/sg.h>
 
 #include "diskseq_util.h"
 #include "uevent_util.h"
@@ -33,18 +32,6 @@
 
 /* A listener that this many events cause to open the disk goes on for ever. */
 #define ENDLESS		64
-
-static int put(const char *path, const char *value)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	ssize_t written;
-
-	if (fd < 0)
-		return -1;
-	written = write(fd, value, strlen(value));
-	close(fd);
-	return written == (ssize_t)strlen(value) ? 0 : -1;
-}
 
 static void get(const char *path, char *value, size_t size)
 {
@@ -172,26 +159,6 @@ static void scan_again(FIXTURE_DATA(scsi) *self)
 		err(1, "%s", path);
 }
 
-/* TEST UNIT READY through SG_IO; returns the sense key. */
-static int send_test_unit_ready(int fd)
-{
-	unsigned char command[6] = "", sense[32] = "";
-	struct sg_io_hdr io = {
-		.interface_id = 'S',
-		.dxfer_direction = SG_DXFER_NONE,
-		.cmdp = command,
-		.cmd_len = sizeof(command),
-		.sbp = sense,
-		.mx_sb_len = sizeof(sense),
-		.timeout = 10000,
-	};
-
-	if (ioctl(fd, SG_IO, &io))
-		err(1, "SG_IO");
-	/* Fixed format, or with descriptors. */
-	return io.sb_len_wr ? sense[(sense[0] & 0x7f) < 0x72 ? 2 : 1] & 0xf : 0;
-}
-
 /* Whoever gets the unit attention, the earlier number does not open any more. */
 TEST_F(scsi, sg_io_does_not_hide_a_medium_change)
 {
@@ -199,8 +166,8 @@ TEST_F(scsi, sg_io_does_not_hide_a_medium_change)
 
 	ASSERT_LE(0, fd);
 	change_medium();
-	ASSERT_EQ(UNIT_ATTENTION, send_test_unit_ready(fd));
-	ASSERT_EQ(0, send_test_unit_ready(fd));
+	ASSERT_EQ(UNIT_ATTENTION, sg_test_unit_ready(fd));
+	ASSERT_EQ(0, sg_test_unit_ready(fd));
 	if (!strcmp(variant->removable, "1")) {
 		EXPECT_TRUE(is_gone(self->number, 0));
 		EXPECT_LT(self->number, diskseq_of_path(self->node));
