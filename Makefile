@@ -25,7 +25,7 @@ test-debian12 test-debian13: test-debian%:
 test-debian13:	## "make demo test", or TARGETS=..., on a bare Debian 13 (or 12)
 
 test-debug:	## The tests on kernels with KASAN, lockdep, kmemleak, KCSAN and more
-	@scripts/test uml-debug kunit-debug race-debug kunit-kcsan race-kcsan race-events hotplug-asan xen-debug xen-oxenstored
+	@scripts/test --debug
 
 soak:		## The race suite for long: OPENS=10000000 opens, CPUS=4 processors
 	@scripts/race --opens $(or $(OPENS),10000000) --cpus $(or $(CPUS),4) \
