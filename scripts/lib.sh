@@ -24,9 +24,32 @@ graft:*) ;;
 	;;
 esac
 
+# heed COMMAND...: run it without input and so that a TERM for us is heard at once, and
+# passed on: before a command in the foreground has ended, no trap is run.
+heeded=
+heed()
+{
+	# What runs in the background does not hear Ctrl-C by itself.
+	env --default-signal=INT "$@" </dev/null &
+	heeded=$!
+	case $- in
+	*e*)	set +e; wait "$heeded"; heed_status=$?; set -e ;;
+	*)	wait "$heeded"; heed_status=$? ;;
+	esac
+	heeded=
+	return "$heed_status"
+}
+# shellcheck disable=SC2317 # called at exit
+stop_heeded()
+{
+	[ -n "$heeded" ] || return 0
+	kill "$heeded" 2>/dev/null || :
+	wait "$heeded" || :
+}
+
 # What this shell leaves behind goes with it, also after Ctrl-C: at_exit CODE
 leavings=
-trap 'eval "$leavings"' EXIT
+trap 'stop_heeded; eval "$leavings"' EXIT
 trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
@@ -253,7 +276,7 @@ guarded()
 	shift 3
 	rm -f "$guard.silent"
 	# shellcheck disable=SC2016 # for the inner shell
-	beside watch_for_silence sh -c 'echo $$ >"$0"; exec "$@"' "$guard" \
+	beside watch_for_silence heed sh -c 'echo $$ >"$0"; exec "$@"' "$guard" \
 		timeout --foreground -k 5 $((limit * 20)) "$@" || :
 	rm -f "$guard"
 	[ ! -f "$guard.silent" ] || ended=124
