@@ -47,6 +47,15 @@ stop_heeded()
 	wait "$heeded" || :
 }
 
+# kill_tree PID: it and all that it has started, which may not hear of it otherwise
+kill_tree()
+{
+	for child in $(cat "/proc/$1/task"/*/children 2>/dev/null); do
+		kill_tree "$child"
+	done
+	kill "$1" 2>/dev/null || :
+}
+
 # What this shell leaves behind goes with it, also after Ctrl-C: at_exit CODE
 leavings=
 trap 'stop_heeded; eval "$leavings"' EXIT
