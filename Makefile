@@ -2,7 +2,7 @@
 # `make` alone lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-xen test test-debian12 test-debian13 test-debug soak mutants model fuzz check series bench shell graft clean
+.PHONY: help demo demo-xen test test-debian12 test-debian13 test-debug soak mutants model fuzz check series deb bench shell graft clean
 
 help:		## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
@@ -45,6 +45,9 @@ check:		## checkpatch, sparse, kernel-doc, shellcheck; graft equals series
 
 series:		## Write the patch series for the mailing lists to build/series/
 	@scripts/export
+
+deb:		## Debian packages: the patched kernel, with CONFIG=/its/options, and diskseq-tools
+	@scripts/deb $(if $(CONFIG),--config $(CONFIG)) $(PACKAGES)
 
 bench:		## Measure what opening by number costs; results in build/bench/
 	@scripts/bench

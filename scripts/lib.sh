@@ -342,6 +342,9 @@ need_space()
 	NEED_HOTPLUG="gcc:gcc make:make pkg-config:pkg-config /usr/include/stdlib.h:libc6-dev
 		/usr/include/xenstore.h:libxen-dev"
 	NEED_HOTPLUG_TEST="patch:patch losetup:mount mkfs.ext4:e2fsprogs"
+	NEED_DEB="dh:debhelper dpkg-buildpackage:dpkg-dev fakeroot:fakeroot lintian:lintian"
+	NEED_DEB_KERNEL="dh:debhelper dpkg-buildpackage:dpkg-dev rsync:rsync cpio:cpio kmod:kmod
+		/usr/include/libelf.h:libelf-dev /usr/include/openssl/ssl.h:libssl-dev python3:python3"
 	NEED_CHECK="git:git python3:python3 shellcheck:shellcheck sparse:sparse
 		/usr/include/libelf.h:libelf-dev"
 }
