@@ -43,7 +43,7 @@ fuzz:		## The names of disks against a second opinion: INPUTS=10000000 SEED=1
 check:		## checkpatch, sparse, kernel-doc, shellcheck; graft equals series
 	@scripts/check
 
-series:		## Write the patch series for the mailing lists to build/series/
+series:		## Write the patches for the mailing lists to build/series/, a folder for each maintainer
 	@scripts/export
 
 deb:		## Debian packages: the patched kernel, with CONFIG=/its/options, and diskseq-tools

@@ -105,7 +105,8 @@ may_empty()
 {
 	if [ -e "$1" ]; then
 		{ [ -d "$1" ] && [ -w "$1" ]; } || die "--out '$1': not a folder to write to"
-		[ -z "$(find "$1" -mindepth 1 ! -name '[0-9][0-9][0-9][0-9]-*.patch' | head -n 1)" ] ||
+		[ -z "$(find "$1" -mindepth 1 ! \( -type d -path "$1/[0-9][0-9]-*" \) \
+			! -name '[0-9][0-9][0-9][0-9]-*.patch' | head -n 1)" ] ||
 			die "--out '$1': there is something else in it"
 	else
 		parent=$1
