@@ -50,6 +50,7 @@ stop_heeded()
 # kill_tree PID: it and all that it has started, which may not hear of it otherwise
 kill_tree()
 {
+	# shellcheck disable=SC2013 # words
 	for child in $(cat "/proc/$1/task"/*/children 2>/dev/null); do
 		kill_tree "$child"
 	done
