@@ -2,7 +2,7 @@
 # `make` alone lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-xen test test-debian12 test-debian13 test-debug soak mutants model fuzz check series deb bench shell graft clean
+.PHONY: help demo demo-xen test test-debian12 test-debian13 test-debug soak mutants model fuzz fuzz-ops check series deb bench shell graft clean
 
 help:		## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
@@ -39,6 +39,9 @@ model:		## The guarantee on a model, in every order of events; each protection t
 
 fuzz:		## The names of disks against a second opinion: INPUTS=10000000 SEED=1
 	@scripts/fuzz --runs $(or $(INPUTS),10000000) --seed $(or $(SEED),1)
+
+fuzz-ops:	## Random operations against a model of them: SECONDS=300 SEED=1
+	@scripts/fuzz-ops --seconds $(or $(SECONDS),300) --seed $(or $(SEED),1)
 
 check:		## checkpatch, sparse, kernel-doc, shellcheck; graft equals series
 	@scripts/check
