@@ -426,6 +426,9 @@ static int diskseqfs_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
 	err = setattr_prepare(idmap, dentry, attr);
 	if (!err && own)
 		err = diskseqfs_keep(inode);
+	/* This takes memory: if there is none, nothing has been changed. */
+	if (!err && attr->ia_valid & ATTR_MODE)
+		err = posix_acl_chmod(idmap, dentry, attr->ia_mode);
 	if (err)
 		return err;
 
@@ -433,9 +436,6 @@ static int diskseqfs_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
 	setattr_copy(idmap, inode, attr);
 	DISKSEQFS_I(inode)->own |= own;
 	write_sequnlock(&diskseqfs_opts_lock);
-
-	if (attr->ia_valid & ATTR_MODE)
-		return posix_acl_chmod(idmap, dentry, inode->i_mode);
 	return 0;
 }
 
@@ -607,6 +607,8 @@ static int diskseqfs_init_inode(struct inode *inode, u64 diskseq, dev_t dev,
 	di->diskseq = diskseq;
 	di->start = start;
 	simple_inode_init_ts(inode);
+	/* There is none but what is set: one that is not known would be listed. */
+	cache_no_acl(inode);
 	inode->i_op = &diskseqfs_file_inode_operations;
 	inode->i_fop = &diskseqfs_file_operations;
 	inode->i_rdev = dev;
@@ -842,6 +844,7 @@ static int diskseqfs_fill_super(struct super_block *sb, struct fs_context *fc)
 	inode->i_ino = DISKSEQFS_ROOT_INO;
 	inode->i_mode = S_IFDIR | 0755;
 	simple_inode_init_ts(inode);
+	cache_no_acl(inode);
 	inode->i_op = &diskseqfs_dir_inode_operations;
 	inode->i_fop = &diskseqfs_dir_operations;
 	set_nlink(inode, 2);

@@ -297,6 +297,17 @@ int partition_del(int fd, unsigned int partno)
 	return partition_change(fd, BLKPG_DEL_PARTITION, partno, 0, 0);
 }
 
+struct acl acl_for(uid_t user, int mask)
+{
+	return (struct acl) { 2, {
+		{ 0x01, 6, -1 },	/* the owner */
+		{ 0x02, 6, user },
+		{ 0x04, 0, -1 },	/* the group */
+		[ACL_MASK] = { 0x10, mask, -1 },
+		{ 0x20, 0, -1 },	/* others */
+	} };
+}
+
 int put(const char *path, const char *value)
 {
 	int fd = open(path, O_WRONLY | O_CLOEXEC);

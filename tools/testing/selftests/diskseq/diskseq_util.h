@@ -79,6 +79,22 @@ int partition_change(int fd, int op, unsigned int partno, off_t start,
 int partition_add(int fd, unsigned int partno, off_t start, off_t length);
 int partition_del(int fd, unsigned int partno);
 
+#define ACL	"system.posix_acl_access"
+
+/* As the kernel takes it and gives it. */
+struct acl {
+	uint32_t version;
+	struct {
+		uint16_t tag, perm;
+		uint32_t id;
+	} entries[5];
+};
+
+#define ACL_MASK	3	/* which of them it is */
+
+/* An ACL that gives @user read and write, within @mask, and others nothing. */
+struct acl acl_for(uid_t user, int mask);
+
 /* Write all of @value to a file, as of sysfs; -1 with errno on failure. */
 int put(const char *path, const char *value);
 

@@ -6,7 +6,7 @@
  * SEEN failing, each with the patch of this name in scripts/mutants:
  * owner-not-kept, owner-taken-by-anyone, owner-given-when-gone, label-not-kept,
  * owner-of-earlier-partition, owner-goes-with-device-number, earlier-owner-keeps-out,
- * remount-takes-owner-back, acl-apart-from-mode.
+ * remount-takes-owner-back, acl-apart-from-mode, acl-listed-that-is-not-there.
  */
 #define _GNU_SOURCE
 #include <err.h>
@@ -35,7 +35,6 @@
 #define GROUP	2000
 #define OTHER	3000
 
-#define ACL	"system.posix_acl_access"
 #define DIR2	"/tmp/owner_test"
 
 #ifndef SYS_fchmodat2
@@ -391,26 +390,6 @@ TEST_F(owner, read_only_mount_gives_nothing)
 	EXPECT_STREQ("0:0:0600", owner_of(self->entry));
 }
 
-struct acl {
-	uint32_t version;
-	struct {
-		uint16_t tag, perm;
-		uint32_t id;
-	} entries[5];
-};
-
-/* An ACL that gives @user read and write, within @mask, and others nothing. */
-static struct acl acl_for(uid_t user, int mask)
-{
-	return (struct acl) { 2, {
-		{ 0x01, 6, -1 },	/* the owner */
-		{ 0x02, 6, user },
-		{ 0x04, 0, -1 },	/* the group */
-		{ 0x10, mask, -1 },
-		{ 0x20, 0, -1 },	/* others */
-	} };
-}
-
 /* An ACL gives, together with the mode, and is kept and gone as that. */
 TEST_F(owner, acl_gives_to_one_more)
 {
@@ -451,6 +430,21 @@ TEST_F(owner, acl_gives_to_one_more)
 	EXPECT_EQ(-1, getxattr(self->entry, ACL, NULL, 0));
 	EXPECT_EQ(ENODATA, errno);
 	EXPECT_EQ(EACCES, user_opens(self->entry, O_RDONLY, USER, 1));
+}
+
+/* What is listed is what has been set: programs that copy take it for that. */
+TEST_F(owner, nothing_is_listed_that_is_not_set)
+{
+	struct acl acl = acl_for(USER, 6);
+	char names[256];
+
+	EXPECT_EQ(0, listxattr(diskseqfs_dir, names, sizeof(names)));
+	EXPECT_EQ(0, listxattr(self->entry, names, sizeof(names)));
+	ASSERT_EQ(0, setxattr(self->entry, ACL, &acl, sizeof(acl), 0));
+	ASSERT_EQ(sizeof(ACL), listxattr(self->entry, names, sizeof(names)));
+	EXPECT_STREQ(ACL, names);
+	ASSERT_EQ(0, removexattr(self->entry, ACL));
+	EXPECT_EQ(0, listxattr(self->entry, names, sizeof(names)));
 }
 
 /* The owner sets the ACL, others do not; the directory has none. */
