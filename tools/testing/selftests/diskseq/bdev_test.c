@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <liburing.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +28,8 @@
 #include <linux/openat2.h>
 
 #include "diskseq_util.h"
+#include "need.h"
+#include "uring_util.h"
 #include "../kselftest_harness.h"
 
 /* Enough alignment for O_DIRECT on any device. */
@@ -450,6 +451,7 @@ TEST_F(bdev, kernel_look_up_never_leads_to_the_successor)
 	char path[64];
 	int handle;
 
+	NEED(FOR_EXT4, FOR_DM);
 	ASSERT_EQ(0, mkdir_exist_ok("/tmp/bdev_test"));
 	ASSERT_EQ(0, mkdir_exist_ok("/tmp/bdev_successor"));
 	ASSERT_EQ(0, run("mkfs.ext4 -q -O ^has_journal %s", self->node));
@@ -486,6 +488,7 @@ TEST_F(bdev, superblock_of_earlier_medium_is_not_shared)
 	int other = image_create("OTHER", IMAGE_SIZE), fd;
 	char entry[64];
 
+	NEED(FOR_EXT4);
 	ASSERT_EQ(0, mkdir_exist_ok("/tmp/bdev_test"));
 	ASSERT_EQ(0, mkdir_exist_ok("/tmp/bdev_earlier"));
 	ASSERT_EQ(0, run("mkfs.ext4 -q -F -O ^has_journal /proc/%d/fd/%d",
@@ -535,6 +538,7 @@ TEST_F(bdev, cannot_be_the_layer_of_an_overlay)
 {
 	char options[128];
 
+	NEED("fs:overlay");
 	ASSERT_EQ(0, mkdir_exist_ok("/tmp/bdev_test"));
 	ASSERT_EQ(0, mkdir_exist_ok("/tmp/bdev_layer"));
 	ASSERT_EQ(0, mkdir_exist_ok("/tmp/bdev_layer_too"));
@@ -592,52 +596,36 @@ TEST_F(bdev, descriptor_survives_scm_rights)
 	EXPECT_TRUE(has_stamp(fd, "PASSED"));
 }
 
-/* The result of one io_uring request that has been prepared. */
-static int uring_result(struct io_uring *ring)
-{
-	struct io_uring_cqe *cqe;
-	int ret;
-
-	if (io_uring_submit_and_wait(ring, 1) != 1 ||
-	    io_uring_peek_cqe(ring, &cqe))
-		errx(1, "io_uring request not completed");
-	ret = cqe->res;
-	io_uring_cqe_seen(ring, cqe);
-	return ret;
-}
-
 /* io_uring opens by number, also from a cached entry, and reads and writes. */
 TEST_F(bdev, io_uring_opens_and_reads)
 {
-	struct io_uring ring;
+	struct uring ring;
 
-	ASSERT_EQ(0, io_uring_queue_init(8, &ring, 0));
+	NEED("io_uring");
+	uring_init(&ring, 8);
 	/* The first open looks the name up, the second finds it cached. */
 	for (int i = 0; i < 2; i++) {
 		int fd;
 
-		io_uring_prep_openat(io_uring_get_sqe(&ring), AT_FDCWD,
-				     self->entry, O_RDWR, 0);
+		uring_add_open(&ring, AT_FDCWD, self->entry, O_RDWR, 0);
 		fd = uring_result(&ring);
 		ASSERT_LE(0, fd);
 		EXPECT_EQ(self->number, diskseq_of(fd));
 
 		memset(self->block, 0, BLOCK);
-		io_uring_prep_read(io_uring_get_sqe(&ring), fd, self->block,
-				   BLOCK, 0);
+		uring_add(&ring, IORING_OP_READ, fd, self->block, BLOCK, 0);
 		EXPECT_EQ(BLOCK, uring_result(&ring));
 		EXPECT_STREQ(i ? "RING" : "DISK", self->block);
-		io_uring_prep_write(io_uring_get_sqe(&ring), fd, "RING", 5, 0);
+		uring_add(&ring, IORING_OP_WRITE, fd, "RING", 5, 0);
 		EXPECT_EQ(5, uring_result(&ring));
-		io_uring_prep_close(io_uring_get_sqe(&ring), fd);
+		uring_add(&ring, IORING_OP_CLOSE, fd, NULL, 0, 0);
 		EXPECT_EQ(0, uring_result(&ring));
 	}
 
 	replace_disk(self->nr);
-	io_uring_prep_openat(io_uring_get_sqe(&ring), AT_FDCWD, self->entry,
-			     O_RDONLY, 0);
+	uring_add_open(&ring, AT_FDCWD, self->entry, O_RDONLY, 0);
 	EXPECT_EQ(-ENOENT, uring_result(&ring));
-	io_uring_queue_exit(&ring);
+	uring_exit(&ring);
 }
 
 /* Each open of a batch is of the disk that it names. */
@@ -646,10 +634,10 @@ TEST_F(bdev, io_uring_batch_opens_each_its_own)
 	enum { DISKS = 4, ROUNDS = 16 };
 	uint64_t numbers[DISKS + 1] = { self->number };
 	char paths[DISKS + 1][64];
-	struct io_uring_cqe *cqe;
-	struct io_uring ring;
+	struct uring ring;
 	int nrs[DISKS];
 
+	NEED("io_uring");
 	for (int i = 1; i < DISKS; i++) {
 		char stamp[16];
 
@@ -663,30 +651,26 @@ TEST_F(bdev, io_uring_batch_opens_each_its_own)
 	for (int i = 0; i <= DISKS; i++)
 		path_by_number(paths[i], numbers[i], 0);
 
-	ASSERT_EQ(0, io_uring_queue_init(ROUNDS * (DISKS + 1), &ring, 0));
+	uring_init(&ring, ROUNDS * (DISKS + 1));
 	for (int i = 0; i < ROUNDS * (DISKS + 1); i++) {
-		struct io_uring_sqe *sqe = io_uring_get_sqe(&ring);
 		int which = i % (DISKS + 1);
 
-		io_uring_prep_openat(sqe, AT_FDCWD, paths[which], O_RDONLY, 0);
-		io_uring_sqe_set_data64(sqe, which);
+		uring_add_open(&ring, AT_FDCWD, paths[which], O_RDONLY, which);
 	}
-	ASSERT_EQ(ROUNDS * (DISKS + 1), io_uring_submit(&ring));
+	uring_submit(&ring);
 	for (int i = 0; i < ROUNDS * (DISKS + 1); i++) {
-		int which;
+		uint64_t which;
+		int fd = uring_wait(&ring, &which);
 
-		ASSERT_EQ(0, io_uring_wait_cqe(&ring, &cqe));
-		which = io_uring_cqe_get_data64(cqe);
 		if (which == DISKS) {
-			EXPECT_EQ(-ENOENT, cqe->res);
+			EXPECT_EQ(-ENOENT, fd);
 		} else {
-			ASSERT_LE(0, cqe->res);
-			EXPECT_EQ(numbers[which], diskseq_of(cqe->res));
-			close(cqe->res);
+			ASSERT_LE(0, fd);
+			EXPECT_EQ(numbers[which], diskseq_of(fd));
+			close(fd);
 		}
-		io_uring_cqe_seen(&ring, cqe);
 	}
-	io_uring_queue_exit(&ring);
+	uring_exit(&ring);
 	for (int i = 1; i < DISKS; i++)
 		loop_detach(nrs[i]);
 }
@@ -1007,6 +991,7 @@ TEST_F(two, exclusive_open_and_mount_exclude_each_other)
 {
 	int fd;
 
+	NEED(FOR_EXT4);
 	ASSERT_EQ(0, run("mkfs.ext4 -q -O ^has_journal %s", self->first));
 	ASSERT_EQ(0, mkdir_exist_ok("/tmp/bdev_test"));
 
@@ -1025,4 +1010,4 @@ TEST_F(two, exclusive_open_and_mount_exclude_each_other)
 	EXPECT_EQ(0, umount("/tmp/bdev_test"));
 }
 
-TEST_HARNESS_MAIN
+TEST_HARNESS_MAIN_NEED(FOR_DISKSEQFS)

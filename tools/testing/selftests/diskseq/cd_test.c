@@ -23,6 +23,7 @@
 #include <sys/sysmacros.h>
 
 #include "diskseq_util.h"
+#include "need.h"
 #include "uevent_util.h"
 #include "../kselftest_harness.h"
 
@@ -253,4 +254,4 @@ TEST_F(cd, pktcdvd_does_not_hide_a_change)
 	close(fd);
 }
 
-TEST_HARNESS_MAIN
+TEST_HARNESS_MAIN_NEED(FOR_DISKSEQFS)

@@ -21,6 +21,7 @@
 #include <linux/loop.h>
 
 #include "diskseq_util.h"
+#include "need.h"
 #include "../kselftest_harness.h"
 
 #define FS_SIZE		(128 << 20)
@@ -67,12 +68,6 @@ FIXTURE_TEARDOWN(consumers)
 		ioctl(fd, LOOP_CLR_FD, 0);
 		close(fd);
 	}
-}
-
-/* Does the kernel have this file system? */
-static bool has_fs(const char *type)
-{
-	return !run("grep -qw %s /proc/filesystems", type);
 }
 
 /* Make a file system on @image, and @copy a copy of it. */
@@ -137,8 +132,7 @@ static void expect_not_shared(struct __test_metadata *_metadata,
 /* Btrfs finds what is mounted by the UUIDs on the medium. */
 TEST_F(consumers, btrfs_of_earlier_medium_is_not_shared)
 {
-	if (!has_fs("btrfs"))
-		SKIP(return, "no btrfs");
+	NEED("fs:btrfs", "tool:mkfs.btrfs");
 	make_disk(self, "mkfs.btrfs -q");
 	expect_not_shared(_metadata, self, "btrfs", EBUSY);
 }
@@ -146,8 +140,7 @@ TEST_F(consumers, btrfs_of_earlier_medium_is_not_shared)
 /* The same of nilfs2, which looks up the device and opens it by itself. */
 TEST_F(consumers, nilfs2_of_earlier_medium_is_not_shared)
 {
-	if (!has_fs("nilfs2"))
-		SKIP(return, "no nilfs2");
+	NEED("fs:nilfs2", "tool:mkfs.nilfs2");
 	make_disk(self, "mkfs.nilfs2 -q -f -B 1024");
 	expect_not_shared(_metadata, self, "nilfs2", ENXIO);
 }
@@ -157,6 +150,7 @@ TEST_F(consumers, quotactl_is_for_the_number)
 {
 	char entry[64];
 
+	NEED(FOR_EXT4, "symbol:dquot_initialize");
 	make_disk(self, "mkfs.ext4 -q -F -O ^has_journal");
 	EXPECT_EQ(-1, quotactl(QCMD(Q_SYNC, USRQUOTA), self->entry, 0, NULL));
 	EXPECT_EQ(ENODEV, errno);
@@ -199,6 +193,7 @@ TEST_F(consumers, ext4_journal_is_the_disk_of_the_number)
 	char entry[64], path[64];
 	int nr;
 
+	NEED(FOR_EXT4, "tool:mke2fs");
 	copy = blank_image(8 << 20);
 	make_fs(journal, copy, "mke2fs -q -F -O journal_dev -b 4096");
 	snprintf(path, sizeof(path), "%s", loop_path(self->nr));
@@ -220,4 +215,4 @@ TEST_F(consumers, ext4_journal_is_the_disk_of_the_number)
 	loop_detach(nr);
 }
 
-TEST_HARNESS_MAIN
+TEST_HARNESS_MAIN_NEED(FOR_DISKSEQFS)

@@ -23,6 +23,7 @@
 #include <scsi/sg.h>
 
 #include "diskseq_util.h"
+#include "need.h"
 #include "../kselftest_harness.h"
 
 #define PART_START	4096
@@ -299,9 +300,8 @@ static bool find_disk(char *node)
 
 FIXTURE_SETUP(scsi)
 {
+	NEED(FOR_SCSI_DEBUG);
 	diskseqfs_private();
-	if (access(DRIVER, F_OK))
-		SKIP(return, "needs scsi_debug");
 	ASSERT_EQ(0, run("echo 1 >" DRIVER "per_host_store; "
 			 "echo 1 >" DRIVER "removable; "
 			 "echo 1 >" DRIVER "add_host"));
@@ -437,4 +437,4 @@ TEST_F(scsi, dirty_page_survives_a_reset)
 	EXPECT_EQ(0, fsync(self->fd));
 }
 
-TEST_HARNESS_MAIN
+TEST_HARNESS_MAIN_NEED(FOR_DISKSEQFS)

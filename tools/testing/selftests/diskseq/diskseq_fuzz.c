@@ -20,7 +20,6 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
-#include <liburing.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,6 +35,7 @@
 #include <linux/loop.h>
 
 #include "diskseq_util.h"
+#include "uring_util.h"
 #include "../kselftest.h"
 
 #define DISKS		4
@@ -110,7 +110,7 @@ static uint64_t highest;		/* number that has been given out */
 static uint64_t seed = 1;
 static unsigned long step;
 static bool verbose;
-static struct io_uring ring;
+static struct uring ring;
 
 /* SplitMix64: the same sequence on every machine. */
 static uint64_t draw(uint64_t below)
@@ -520,17 +520,10 @@ static int free_file(void)
 
 static int open_by_ring(const char *path, int flags)
 {
-	struct io_uring_sqe *sqe = io_uring_get_sqe(&ring);
-	struct io_uring_cqe *cqe;
 	int ret;
 
-	io_uring_prep_openat(sqe, AT_FDCWD, path, flags, 0);
-	io_uring_submit(&ring);
-	ret = io_uring_wait_cqe(&ring, &cqe);
-	if (ret < 0)
-		errx(1, "io_uring: %s", strerror(-ret));
-	ret = cqe->res;
-	io_uring_cqe_seen(&ring, cqe);
+	uring_add_open(&ring, AT_FDCWD, path, flags, 0);
+	ret = uring_result(&ring);
 	if (ret < 0) {
 		errno = -ret;
 		return -1;
@@ -1058,8 +1051,7 @@ int main(int argc, char **argv)
 	}
 	for (i = 0; i < FILES; i++)
 		files[i].fd = -1;
-	if (io_uring_queue_init(4, &ring, 0))
-		errx(1, "io_uring");
+	uring_init(&ring, 1);
 	for (i = 0; i < STEPS; i++)
 		sum += steps[i].weight;
 

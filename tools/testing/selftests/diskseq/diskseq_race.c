@@ -15,7 +15,6 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
-#include <liburing.h>
 #include <pthread.h>
 #include <stdalign.h>
 #include <stdio.h>
@@ -29,7 +28,9 @@
 #include <linux/fs.h>
 
 #include "diskseq_util.h"
+#include "need.h"
 #include "race.h"
+#include "uring_util.h"
 #include "../kselftest.h"
 
 #define BATCH		16
@@ -345,29 +346,18 @@ static void prepare(struct attempt *a, uint64_t *seed, enum opener how)
 	}
 }
 
-static void open_by_uring(struct io_uring *ring, struct attempt *batch)
+static void open_by_uring(struct uring *ring, struct attempt *batch)
 {
-	struct io_uring_cqe *cqe;
-	struct attempt *a;
-	int ret;
+	uint64_t data;
+	int result;
 
-	for (a = batch; a < batch + BATCH; a++) {
-		struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
-
-		io_uring_prep_openat(sqe, dir_fd, a->name, a->flags, 0);
-		io_uring_sqe_set_data(sqe, a);
-	}
-	ret = io_uring_submit_and_wait(ring, BATCH);
-	if (ret != BATCH)
-		errx(1, "io_uring_submit_and_wait: %d", ret);
-	for (int i = 0; i < BATCH; i++) {
-		ret = io_uring_wait_cqe(ring, &cqe);
-		if (ret)
-			errx(1, "io_uring_wait_cqe: %s", strerror(-ret));
-		a = io_uring_cqe_get_data(cqe);
-		a->fd = cqe->res;
-		a->error = -cqe->res;
-		io_uring_cqe_seen(ring, cqe);
+	for (size_t i = 0; i < BATCH; i++)
+		uring_add_open(ring, dir_fd, batch[i].name, batch[i].flags, i);
+	uring_submit(ring);
+	for (size_t i = 0; i < BATCH; i++) {
+		result = uring_wait(ring, &data);
+		batch[data].fd = result;
+		batch[data].error = -result;
 	}
 }
 
@@ -544,16 +534,14 @@ static void *open_disks(void *arg)
 	struct attempt batch[BATCH], *a;
 	uint64_t seed = *(uint64_t *)arg;
 	enum result result;
-	struct io_uring ring;
+	struct uring ring;
 	enum opener how;
 	char dir[64];
-	int ret;
 
 	if (mkdir(mount_point(dir), 0755))
 		err(1, "%s", dir);
-	ret = io_uring_queue_init(BATCH, &ring, 0);
-	if (ret)
-		errx(1, "io_uring_queue_init: %s", strerror(-ret));
+	if (opts.openers & 1 << BY_URING)
+		uring_init(&ring, BATCH);
 	while (!race_stop) {
 		how = choose_opener(&seed);
 		for (a = batch; a < batch + BATCH; a++)
@@ -577,7 +565,8 @@ static void *open_disks(void *arg)
 		}
 		race_tried += BATCH;
 	}
-	io_uring_queue_exit(&ring);
+	if (opts.openers & 1 << BY_URING)
+		uring_exit(&ring);
 	rmdir(dir);
 	return NULL;
 }
@@ -975,29 +964,29 @@ static void race_kinds(unsigned int left)
 	ksft_print_msg("%lu opens tried\n", done);
 }
 
-static bool have_filesystem(const char *line)
-{
-	char list[4096];
-
-	race_read("/proc/filesystems", list, sizeof(list));
-	return strstr(list, line);
-}
-
 int main(int argc, char **argv)
 {
+	const char *missing;
+
 	parse_options(argc, argv);
 
 	/* What there is must be seen also if the guest is given up. */
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	ksft_print_header();
-	race_stock = opts.events && !have_filesystem("\tdiskseqfs\n");
+	race_stock = opts.events && MISSING("diskseqfs");
+	missing = race_stock ? MISSING("root", "loop") :
+		  MISSING(FOR_DISKSEQFS);
+	if (missing)
+		ksft_exit_skip("%s\n", missing);
 	if (!race_stock)
 		dir_fd = diskseqfs_private();
 	if (mkdir(LINK_DIR, 0755) && errno != EEXIST)
 		err(1, LINK_DIR);
 
-	if (!have_filesystem("\tromfs\n"))
+	if (MISSING("fs:romfs"))
 		opts.openers &= ~(1 << BY_MOUNT);
+	if (MISSING("io_uring"))
+		opts.openers &= ~(1 << BY_URING);
 
 	if (opts.stalled) {
 		ksft_set_plan(1);

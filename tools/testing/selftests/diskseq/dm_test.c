@@ -18,6 +18,7 @@
 #include <linux/loop.h>
 
 #include "diskseq_util.h"
+#include "need.h"
 #include "../kselftest_harness.h"
 
 #define DM_NAME		"diskseq-test"
@@ -278,8 +279,7 @@ TEST_F(dm, successor_of_an_unplugged_disk_is_not_taken_for_it)
 	uint64_t first, second;
 	dev_t rdev, rdev_then;
 
-	if (access("/sys/module/null_blk", F_OK))
-		SKIP(return, "needs null_blk");
+	NEED(FOR_NULL_BLK);
 	if (access(NULL_CONFIG, F_OK))
 		ASSERT_EQ(0, run("mount -t configfs configfs /sys/kernel/config"));
 	ASSERT_EQ(0, mkdir(NULL_CONFIG "/" NULL_NAME, 0755));
@@ -306,4 +306,4 @@ TEST_F(dm, successor_of_an_unplugged_disk_is_not_taken_for_it)
 	EXPECT_EQ(0, rmdir(NULL_CONFIG "/" NULL_NAME));
 }
 
-TEST_HARNESS_MAIN
+TEST_HARNESS_MAIN_NEED(FOR_DISKSEQFS, FOR_DM)

@@ -27,6 +27,7 @@
 #include <linux/major.h>
 
 #include "diskseq_util.h"
+#include "need.h"
 #include "../kselftest_harness.h"
 
 #define COPY	"/tmp/diskseq-lock-node"
@@ -303,4 +304,4 @@ TEST_F(lock, other_files_have_locks_of_their_own)
 	unlink(files[2]);
 }
 
-TEST_HARNESS_MAIN
+TEST_HARNESS_MAIN_NEED(FOR_DISKSEQFS)

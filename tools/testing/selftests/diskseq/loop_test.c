@@ -14,6 +14,7 @@
 #include <linux/loop.h>
 
 #include "diskseq_util.h"
+#include "need.h"
 #include "../kselftest_harness.h"
 
 FIXTURE(loop)
@@ -193,4 +194,4 @@ TEST_F(loop, held_descriptor_defers_detach)
 			loop_attach(self->nr, self->wrong, 0));
 }
 
-TEST_HARNESS_MAIN
+TEST_HARNESS_MAIN_NEED(FOR_DISKSEQFS)

@@ -24,6 +24,7 @@
 #include <linux/raid/md_u.h>
 
 #include "diskseq_util.h"
+#include "need.h"
 #include "uevent_util.h"
 #include "../kselftest_harness.h"
 
@@ -42,8 +43,6 @@ FIXTURE(md)
 
 FIXTURE_SETUP(md)
 {
-	if (access(NEW_ARRAY, F_OK))
-		SKIP(return, "needs md");
 	diskseqfs_private();
 	self->loop = loop_get_free();
 	loop_attach(self->loop, image_create("", IMAGE_SIZE), 0);
@@ -167,4 +166,4 @@ TEST_F(md, array_keeps_its_number_while_it_runs)
 	EXPECT_TRUE(opens_as(number, 0, ""));
 }
 
-TEST_HARNESS_MAIN
+TEST_HARNESS_MAIN_NEED(FOR_DISKSEQFS, "file:" NEW_ARRAY)

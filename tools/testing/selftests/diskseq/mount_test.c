@@ -18,6 +18,7 @@
 #include <linux/loop.h>
 
 #include "diskseq_util.h"
+#include "need.h"
 #include "../kselftest_harness.h"
 
 #define MOUNT_POINT	"/tmp/mount_test"
@@ -163,6 +164,7 @@ TEST_F(mount, entry_mounts_its_disk_or_nothing)
 	char held[64];
 	int handle;
 
+	NEED(FOR_EXT4);
 	ASSERT_EQ(0, run("mkfs.ext4 -q -O ^has_journal %s", node));
 	handle = open(self->entry, O_PATH | O_CLOEXEC);
 	ASSERT_LE(0, handle);
@@ -184,4 +186,4 @@ TEST_F(mount, entry_mounts_its_disk_or_nothing)
 	close(handle);
 }
 
-TEST_HARNESS_MAIN
+TEST_HARNESS_MAIN_NEED(FOR_DISKSEQFS)

@@ -33,6 +33,7 @@
 #include <linux/loop.h>
 
 #include "diskseq_util.h"
+#include "need.h"
 #include "../kselftest_harness.h"
 
 #define HALF_SECTORS	(IMAGE_SIZE / 2 / 512)
@@ -348,7 +349,7 @@ TEST_F_TIMEOUT(open_race, wrong_disk_is_never_given_to_driver,
 	ASSERT_EQ(0, dm_resume("front"));
 
 	EXPECT_TRUE(wait_until(self->open.done));
-	EXPECT_FALSE(self->change.done);
+	EXPECT_FALSE(atomic_load(&self->change.done));
 	ASSERT_EQ(0, dm_resume("back"));
 	ASSERT_TRUE(wait_until(self->open.done && self->change.done));
 	EXPECT_EQ(0, self->change.ret);
@@ -356,4 +357,4 @@ TEST_F_TIMEOUT(open_race, wrong_disk_is_never_given_to_driver,
 	close(self->read.fd);
 }
 
-TEST_HARNESS_MAIN
+TEST_HARNESS_MAIN_NEED(FOR_DISKSEQFS, FOR_DM)

@@ -28,6 +28,7 @@
 #include <linux/loop.h>
 
 #include "diskseq_util.h"
+#include "need.h"
 #include "../kselftest_harness.h"
 
 /* A user and a group without any privilege, and others. */
@@ -593,4 +594,4 @@ TEST_F(owner, next_partition_is_open_to_whom_options_let_in)
 	close(disk);
 }
 
-TEST_HARNESS_MAIN
+TEST_HARNESS_MAIN_NEED(FOR_DISKSEQFS)

@@ -17,6 +17,7 @@
 #include <linux/loop.h>
 
 #include "diskseq_util.h"
+#include "need.h"
 #include "../kselftest_harness.h"
 
 #define PART_SIZE	(IMAGE_SIZE / 4)
@@ -295,4 +296,4 @@ TEST_F(partition, new_disk_retires_names_of_partitions)
 	ASSERT_LE(0, self->fd);
 }
 
-TEST_HARNESS_MAIN
+TEST_HARNESS_MAIN_NEED(FOR_DISKSEQFS, "symbol:msdos_partition")

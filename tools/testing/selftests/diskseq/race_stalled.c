@@ -33,6 +33,7 @@
 #include <linux/loop.h>
 
 #include "diskseq_util.h"
+#include "need.h"
 #include "race.h"
 
 #define STALL_NAME	"diskseq-stall"
@@ -167,11 +168,14 @@ static void stalled_round(struct stalled_counts *counts)
 
 const char *race_stalled(unsigned long rounds, struct stalled_counts *counts)
 {
-	int below = loop_add(-1), nr = loop_add(-1);
+	const char *missing = MISSING(FOR_DM);
+	int below, nr;
 	char *path;
 
-	if (system("command -v dmsetup >/dev/null"))
-		return "needs dmsetup";
+	if (missing)
+		return missing;
+	below = loop_add(-1);
+	nr = loop_add(-1);
 	if (below < 0 || nr < 0)
 		err(1, "LOOP_CTL_ADD");
 	/* Page faults wait in the kernel, too. */

@@ -11,8 +11,9 @@
 # DISKSEQ_RACE_SEED	for the random choices (default 1)
 
 dir=$(dirname "$(readlink -f "$0")")
-# shellcheck source=/dev/null
-. "$dir/../kselftest/ktap_helpers.sh"
+# shellcheck source=diskseq_lib.sh
+. "$dir/diskseq_lib.sh"
+need_all root diskseqfs loop
 
 opens=${DISKSEQ_RACE_OPENS:-100000}
 seconds=${DISKSEQ_RACE_SECONDS:-10}
@@ -21,28 +22,31 @@ seconds=${DISKSEQ_RACE_SECONDS:-10}
 kinds=loop-attach,loop-remove,loop-change,dm-remove,dm-deferred,dm-rename
 kinds=$kinds,part-blkpg,part-reread,remount
 
-# race NAME ARG...
+# race ARG...
 race()
 {
-	name=$1
-	shift
 	status=0
 	log=$(mktemp)
 	"$dir/diskseq_race" --seed "${DISKSEQ_RACE_SEED:-1}" "$@" >"$log" 2>&1 ||
 		status=$?
 	sed 's/^/# /' "$log"
 	rm -f "$log"
-	ktap_test_result "$name" test "$status" = 0
+	return "$status"
+}
+
+stalled()
+{
+	need tool:dmsetup file:/dev/mapper/control && race --stalled 50
 }
 
 ktap_print_header
 ktap_set_plan 4
-race number_gives_the_disk_or_nothing --kinds "$kinds" --opens "$opens" \
+run_test number_gives_the_disk_or_nothing race --kinds "$kinds" --opens "$opens" \
 	--seconds "$seconds"
-race number_under_change_in_driver --stalled 50
+run_test number_under_change_in_driver stalled
 # A mount of the wrong disk would keep the next one from being attached.
-race node_gives_other_disks --via path --kinds loop-attach,loop-remove \
+run_test node_gives_other_disks race --via path --kinds loop-attach,loop-remove \
 	--openers uring,open,reopen --opens 4000 --expect-mismatches
-race link_gives_other_disks --via symlink --kinds loop-attach,loop-remove \
+run_test link_gives_other_disks race --via symlink --kinds loop-attach,loop-remove \
 	--openers uring,open,reopen --opens 4000 --expect-mismatches
 ktap_finished

@@ -22,6 +22,7 @@
 #include <linux/loop.h>
 
 #include "diskseq_util.h"
+#include "need.h"
 #include "../kselftest_harness.h"
 
 #define STAYING		16	/* disks that stay, among as many that do not */
@@ -321,4 +322,4 @@ TEST_F(readdir, position_outlives_its_disk)
 	closedir(dir);
 }
 
-TEST_HARNESS_MAIN
+TEST_HARNESS_MAIN_NEED(FOR_DISKSEQFS)

@@ -19,6 +19,7 @@
 #include <linux/fs.h>
 
 #include "diskseq_util.h"
+#include "need.h"
 #include "../kselftest_harness.h"
 
 #define CONFIGFS	"/sys/kernel/config"
@@ -35,8 +36,6 @@ FIXTURE(reopen)
 
 FIXTURE_SETUP(reopen)
 {
-	if (access("/sys/module/null_blk", F_OK))
-		SKIP(return, "needs null_blk");
 	diskseqfs_private();
 	if (access(CONFIGFS "/nullb", F_OK) &&
 	    mount("configfs", CONFIGFS, "configfs", 0, NULL))
@@ -155,4 +154,4 @@ TEST_F(reopen, live_disk_is_set_and_read_again)
 	close(part);
 }
 
-TEST_HARNESS_MAIN
+TEST_HARNESS_MAIN_NEED(FOR_DISKSEQFS, FOR_NULL_BLK)

@@ -18,6 +18,7 @@
 #include <linux/loop.h>
 
 #include "diskseq_util.h"
+#include "need.h"
 #include "../kselftest_harness.h"
 
 #define CHANGES		2000
@@ -195,4 +196,4 @@ TEST_F(retention, names_of_no_disk_are_not_kept)
 	expect_same_count(_metadata, self);
 }
 
-TEST_HARNESS_MAIN
+TEST_HARNESS_MAIN_NEED(FOR_DISKSEQFS)

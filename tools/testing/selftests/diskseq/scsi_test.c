@@ -23,6 +23,7 @@
 #include <linux/fs.h>
 
 #include "diskseq_util.h"
+#include "need.h"
 #include "uevent_util.h"
 #include "../kselftest_harness.h"
 
@@ -115,8 +116,6 @@ static bool find_disk(FIXTURE_DATA(scsi) *self)
 
 FIXTURE_SETUP(scsi)
 {
-	if (access(DRIVER, F_OK))
-		SKIP(return, "needs scsi_debug");
 	diskseqfs_private();
 	self->socket = uevent_listen();
 	ASSERT_EQ(0, put(DRIVER "per_host_store", "1"));
@@ -332,4 +331,4 @@ TEST_F(scsi, lun_of_another_identity_is_another_disk)
 	EXPECT_EQ(event.diskseq, diskseq_of_path(self->node));
 }
 
-TEST_HARNESS_MAIN
+TEST_HARNESS_MAIN_NEED(FOR_DISKSEQFS, FOR_SCSI_DEBUG, "file:/proc/net/netlink")

@@ -5,12 +5,13 @@
 # other.  What they did is seen in the image behind the loop device.  And no
 # tool touches the disk that has taken the place of the one that was meant.
 
-[ -n "$DISKSEQ_PRIVATE" ] ||
-	DISKSEQ_PRIVATE=1 exec unshare --mount --propagation private "$0"
-
 dir=$(dirname "$(readlink -f "$0")")
-# shellcheck source=/dev/null
-. "$dir/../kselftest/ktap_helpers.sh"
+# shellcheck source=diskseq_lib.sh
+. "$dir/diskseq_lib.sh"
+need_all root diskseqfs loop tool:unshare tool:losetup tool:mount
+# Not those of busybox.
+losetup --help 2>&1 | grep -q -e --show || skip_all "losetup is not that of util-linux"
+be_private
 
 tests="
 	blockdev_reads_size_and_number
@@ -24,6 +25,10 @@ tests="
 	cryptsetup_keeps_a_secret
 	no_tool_touches_the_successor
 "
+
+# What some of them need.
+dm="tool:dmsetup file:/dev/mapper/control"
+crypt="$dm tool:cryptsetup symbol:crypt_ctr symbol:af_alg_register_type"
 
 size=$((64 * 1024 * 1024))
 uuid=5eed5eed-0000-4000-8000-d15c5e90d15c
@@ -42,12 +47,6 @@ cleanup()
 	rm -rf "$work"
 } 2>/dev/null
 
-# A setup that is not as it must be is no result.
-setup()
-{
-	"$@" || ktap_exit_fail_msg "setup failed: $*"
-}
-
 # same WHAT EXPECTED ACTUAL
 same()
 {
@@ -63,15 +62,6 @@ fails()
 	status=$?
 	[ "$status" -gt 0 ] && [ "$status" -lt 128 ] && return
 	ktap_print_msg "$1 exits with $status on the path of a disk that is gone"
-	return 1
-}
-
-# quiet COMMAND...: what it says is shown if it fails
-quiet()
-{
-	"$@" >"$work/log" 2>&1 && return
-	ktap_print_msg "$* failed:"
-	sed 's/^/# /' "$work/log"
 	return 1
 }
 
@@ -101,6 +91,7 @@ image_has()
 # Before util-linux 2.39 blockdev and lsblk know no numbers.
 blockdev_reads_size_and_number()
 {
+	need tool:blockdev || return
 	same size "$size" "$(blockdev --getsize64 "$disk")" || return
 	! blockdev --help | grep -q getdiskseq ||
 		same number "$number" "$(blockdev --getdiskseq "$disk")"
@@ -108,6 +99,7 @@ blockdev_reads_size_and_number()
 
 lsblk_finds_the_disk()
 {
+	need tool:lsblk || return
 	same "name and size" "${loop#/dev/} $size" "$(lsblk -bdnro NAME,SIZE "$disk")" ||
 		return
 	! lsblk --help | grep -q DISK-SEQ ||
@@ -116,6 +108,7 @@ lsblk_finds_the_disk()
 
 dd_writes_and_reads()
 {
+	need tool:cmp || return
 	head -c 1M /dev/urandom >"$work/data"
 	for direct in '' direct; do
 		quiet dd if="$work/data" of="$disk" bs=64k seek=7 conv=fsync \
@@ -130,6 +123,7 @@ dd_writes_and_reads()
 
 mkfs_makes_what_blkid_finds()
 {
+	need tool:mkfs.ext4 tool:blkid || return
 	quiet mkfs.ext4 -q -U "$uuid" -L by-number "$disk" &&
 	same UUID "$uuid" "$(blkid -p -s UUID -o value "$disk")" &&
 	same LABEL by-number "$(blkid -c /dev/null -s LABEL -o value "$disk")" &&
@@ -140,6 +134,7 @@ mkfs_makes_what_blkid_finds()
 
 e2fsck_repairs()
 {
+	need tool:mkfs.ext4 tool:e2fsck tool:debugfs tool:fsck || return
 	quiet mkfs.ext4 -q "$disk" &&
 	quiet debugfs -w -R 'clri lost+found' "$disk" || return
 	e2fsck -fy "$disk" >"$work/log" 2>&1
@@ -151,6 +146,7 @@ e2fsck_repairs()
 
 mount_shows_the_file_system()
 {
+	need tool:mkfs.ext4 fs:ext4 tool:mountpoint || return
 	quiet mkfs.ext4 -q "$disk" &&
 	quiet mount "$disk" "$work/mnt" || return
 	echo "written through the mount" >"$work/mnt/file"
@@ -177,6 +173,8 @@ losetup_stacks_a_loop()
 
 dmsetup_takes_it_in_a_table()
 {
+	# shellcheck disable=SC2086 # words
+	need $dm || return
 	quiet dmsetup create diskseq_linear \
 		--table "0 2048 linear $disk 2048" || return
 	echo "written through a mapping" >/dev/mapper/diskseq_linear &&
@@ -197,6 +195,8 @@ luks_open()
 
 cryptsetup_keeps_a_secret()
 {
+	# shellcheck disable=SC2086 # words
+	need $crypt tool:blkid || return
 	echo password >"$work/key"
 	quiet cryptsetup luksFormat --batch-mode --type luks2 --pbkdf pbkdf2 \
 		--pbkdf-force-iterations 1000 --key-file "$work/key" "$disk" &&
@@ -215,6 +215,8 @@ cryptsetup_keeps_a_secret()
 
 no_tool_touches_the_successor()
 {
+	# shellcheck disable=SC2086 # words
+	need $crypt tool:blockdev tool:lsblk tool:mkfs.ext4 tool:e2fsck tool:blkid || return
 	gone=$disk
 	echo password >"$work/key"
 	fresh_disk
@@ -243,17 +245,12 @@ ktap_print_header
 # shellcheck disable=SC2086 # a list
 set -- $tests
 ktap_set_plan $#
-for tool in blkid blockdev cmp cryptsetup dd debugfs dmsetup e2fsck fsck losetup \
-	lsblk mkfs.ext4 mount mountpoint umount; do
-	command -v "$tool" >/dev/null ||
-		ktap_exit_fail_msg "setup failed: there is no $tool"
-done
 trap cleanup EXIT
 work=$(mktemp -d)
 setup mkdir "$work/by-diskseq" "$work/mnt"
 setup mount -t diskseqfs diskseqfs "$work/by-diskseq"
 for test; do
 	fresh_disk
-	ktap_test_result "$test" "$test"
+	run_test "$test" "$test"
 done
 ktap_finished

@@ -9,12 +9,12 @@
 # SEEN failing: all that write, with scripts/mutants/notify-not-told.patch, and
 # lock_by_number_keeps_udev_away with flock-by-path.patch.
 
-[ -n "$DISKSEQ_PRIVATE" ] ||
-	DISKSEQ_PRIVATE=1 exec unshare --mount --propagation private "$0"
-
 dir=$(dirname "$(readlink -f "$0")")
-# shellcheck source=/dev/null
-. "$dir/../kselftest/ktap_helpers.sh"
+# shellcheck source=diskseq_lib.sh
+. "$dir/diskseq_lib.sh"
+need_all root diskseqfs loop symbol:diskseqfs_notify_opened \
+	tool:unshare tool:losetup tool:mkfs.ext4 tool:e2label tool:wipefs tool:flock tool:udevadm
+be_private
 
 tests="
 	mkfs_makes_links
@@ -36,20 +36,6 @@ cleanup()
 	umount "$work/by-diskseq"
 	rm -rf "$work"
 } 2>/dev/null
-
-setup()
-{
-	"$@" || ktap_exit_fail_msg "setup failed: $*"
-}
-
-# quiet COMMAND...: what it says is shown if it fails
-quiet()
-{
-	"$@" >"$work/log" 2>&1 && return
-	ktap_print_msg "$* failed:"
-	sed 's/^/# /' "$work/log"
-	return 1
-}
 
 # eventually COMMAND...: it is true within 20 s
 eventually()
@@ -181,17 +167,12 @@ reader_makes_no_event()
 	return 1
 }
 
-ktap_print_header
 for udevd_path in /usr/lib/systemd/systemd-udevd /lib/systemd/systemd-udevd; do
 	[ ! -x "$udevd_path" ] || break
 done
-if [ ! -x "$udevd_path" ] || ! command -v udevadm >/dev/null; then
-	ktap_skip_all "there is no udevd"
-	exit "$KSFT_SKIP"
-elif [ -e /run/udev/control ]; then
-	ktap_skip_all "another udevd is running"
-	exit "$KSFT_SKIP"
-fi
+[ -x "$udevd_path" ] || skip_all "there is no udevd"
+[ ! -e /run/udev/control ] || skip_all "another udevd is running"
+ktap_print_header
 # shellcheck disable=SC2086 # a list
 set -- $tests
 ktap_set_plan $#
@@ -205,6 +186,6 @@ udevd=$!
 setup eventually udevd_answers
 for test; do
 	fresh_disk
-	ktap_test_result "$test" "$test"
+	run_test "$test" "$test"
 done
 ktap_finished

@@ -24,6 +24,7 @@
 #include <linux/netlink.h>
 
 #include "diskseq_util.h"
+#include "need.h"
 #include "../kselftest_harness.h"
 
 #define KERNEL_EVENTS	1	/* multicast group; udev sends its own to 2 */
@@ -235,4 +236,4 @@ TEST_F(uevent, partition_can_be_opened_when_announced)
 	close(disk);
 }
 
-TEST_HARNESS_MAIN
+TEST_HARNESS_MAIN_NEED(FOR_DISKSEQFS, "file:/proc/net/netlink")

@@ -38,8 +38,10 @@
 #include "vbd.h"
 #include "xenstore.h"
 #include "../diskseq/diskseq_util.h"
+#include "../diskseq/need.h"
 #include "../kselftest_harness.h"
 
+#define FOR_FAILSLAB	"symbol:should_failslab", "file:/proc/self/fail-nth"
 #define XVDA_PATH	"/dev/xvda"
 
 /* Every open of a loop device by blkback shows as one of these. */
@@ -319,6 +321,7 @@ TEST_F(loop, partition_is_opened_as_partition)
 	char path[32];
 	struct names disk, part, by_disk;
 
+	NEED("symbol:msdos_partition");
 	loop_detach(self->nr);
 	make_partition(self->right);
 	disk = names_of(loop_attach(self->nr, self->right, LO_FLAGS_PARTSCAN),
@@ -366,6 +369,7 @@ TEST_F(loop, recreated_dm_device_is_not_opened)
 	struct names old, now;
 	unsigned int maj, min;
 
+	NEED(FOR_DM);
 	ASSERT_EQ(0, run("dmsetup create diskseq-xen --table '0 8 linear %s 0'",
 			 loop_path(self->nr)));
 	old = names_of(diskseq_of_path("/dev/mapper/diskseq-xen"),
@@ -574,6 +578,7 @@ TEST_F_TIMEOUT(loop, unreadable_nodes_fail_closed, 120)
 	const char *error;
 	bool failed;
 
+	NEED(FOR_FAILSLAB);
 	loop_detach(self->nr);
 	now = names_of(loop_attach(self->nr, self->wrong, 0),
 		       loop_path(self->nr));
@@ -662,6 +667,7 @@ TEST_F_TIMEOUT(loop, set_up_is_not_lost_without_an_error, 900)
 	unsigned int nth = 1;
 	char outcome[256];
 
+	NEED(FOR_FAILSLAB);
 	for (; set_up_failing(&self->names, false, nth, outcome); nth++)
 		EXPECT_STRNE("it is lost", outcome)
 			TH_LOG("allocation %u", nth);
@@ -675,6 +681,7 @@ TEST_F_TIMEOUT(loop, reconnect_is_not_lost_without_an_error, 900)
 	unsigned int nth = 1;
 	char outcome[256];
 
+	NEED(FOR_FAILSLAB);
 	for (; set_up_failing(&self->names, true, nth, outcome); nth++)
 		EXPECT_STRNE("it is lost", outcome)
 			TH_LOG("allocation %u", nth);
@@ -785,4 +792,6 @@ TEST_F_TIMEOUT(loop, refusals_leave_nothing_behind, 3600)
 	EXPECT_EQ(self->nr, loop_add(self->nr));
 }
 
-TEST_HARNESS_MAIN
+TEST_HARNESS_MAIN_NEED("root", "loop", "dom0", "symbol:blkdev_get_by_diskseq",
+		       "symbol:trace_kprobe_create",
+		       "file:/sys/bus/xen-backend")
