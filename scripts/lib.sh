@@ -333,7 +333,8 @@ need_space()
 	NEED_QEMU="$NEED_RUN qemu-system-x86_64:qemu-system-x86 /usr/include/libelf.h:libelf-dev"
 	NEED_KUNIT="python3:python3"
 	NEED_DEMO="losetup:mount dmsetup:dmsetup"
-	NEED_SELFTESTS="rsync:rsync
+	NEED_SELFTESTS="rsync:rsync /usr/include/liburing.h:liburing-dev pkg-config:pkg-config
+		/usr/include/libnl3/netlink/genl/genl.h:libnl-genl-3-dev
 		losetup:mount lsblk:util-linux mkfs.ext4:e2fsprogs dmsetup:dmsetup
 		cryptsetup:cryptsetup-bin cmp:diffutils mkfs.btrfs:btrfs-progs mkfs.nilfs2:nilfs-tools
 		udevadm:udev"

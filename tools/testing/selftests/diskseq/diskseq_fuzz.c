@@ -35,6 +35,7 @@
 #include <linux/loop.h>
 
 #include "diskseq_util.h"
+#include "need.h"
 #include "uring_util.h"
 #include "../kselftest.h"
 
@@ -1006,6 +1007,7 @@ static const struct {
 
 int main(int argc, char **argv)
 {
+	const char *missing;
 	static const struct option long_options[] = {
 		{ "seed", required_argument, NULL, 's' },
 		{ "steps", required_argument, NULL, 'n' },
@@ -1039,6 +1041,9 @@ int main(int argc, char **argv)
 	printf("TAP version 13\n1..1\n");
 	setlinebuf(stdout);
 	umask(0);
+	missing = MISSING(FOR_DISKSEQFS, "io_uring");
+	if (missing)
+		errx(4, "%s", missing);
 	diskseqfs_private();
 	if (mkdir(WHERE, 0755) && errno != EEXIST)
 		err(1, WHERE);

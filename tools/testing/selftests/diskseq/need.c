@@ -52,8 +52,15 @@ static bool has_loop(void)
 	return nr >= 0;
 }
 
+#ifdef HAVE_LIBURING
+#define NO_IO_URING	"no io_uring in this kernel"
+#else
+#define NO_IO_URING	"built without liburing"
+#endif
+
 static bool has_io_uring(void)
 {
+#ifdef HAVE_LIBURING
 	struct io_uring_params params = { 0 };
 	int fd = syscall(__NR_io_uring_setup, 1, &params);
 
@@ -61,6 +68,9 @@ static bool has_io_uring(void)
 		return false;
 	close(fd);
 	return true;
+#else
+	return false;
+#endif
 }
 
 static bool is_dom0(void)
@@ -122,7 +132,7 @@ static const struct {
 	{ "root", is_root, NULL, "not root here" },
 	{ "diskseqfs", has_diskseqfs, NULL, "no diskseqfs in this kernel" },
 	{ "loop", has_loop, NULL, "no loop device to be had" },
-	{ "io_uring", has_io_uring, NULL, "no io_uring in this kernel" },
+	{ "io_uring", has_io_uring, NULL, NO_IO_URING },
 	{ "dom0", is_dom0, NULL, "not in a Xen dom0" },
 	{ "fs:", NULL, has_fs, "no file system %s in this kernel" },
 	{ "tool:", NULL, has_tool, "no program %s in $PATH" },

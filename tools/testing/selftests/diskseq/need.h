@@ -6,7 +6,7 @@
  *	root			to be root, not only in a user namespace
  *	diskseqfs		to mount it
  *	loop			a free loop device
- *	io_uring		that the kernel has it, and lets us
+ *	io_uring		that the kernel has it and lets us, and liburing at build
  *	dom0			to be the one that Xen gives its disks to
  *	fs:TYPE			a file system, built in or as a module
  *	tool:NAME		a program in $PATH

@@ -17,9 +17,12 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <linux/fs.h>
-#include <linux/genetlink.h>
 #include <linux/nbd.h>
 #include <linux/nbd-netlink.h>
+#ifdef HAVE_LIBNL
+#include <netlink/genl/ctrl.h>
+#include <netlink/genl/genl.h>
+#endif
 
 #include "diskseq_util.h"
 #include "race.h"
@@ -99,124 +102,53 @@ static const char *nbd_setup(struct target *t)
 	return NULL;
 }
 
-/* A message of generic netlink, which begins with its family's attributes. */
-struct message {
-	struct nlmsghdr nl;
-	struct genlmsghdr genl;
-	char attrs[512];
-};
-
-/* Add an attribute; one that has others in it gets them added after it. */
-static struct nlattr *add(struct message *m, int type, const void *data,
-			  size_t size)
-{
-	struct nlattr *attr = (void *)m + m->nl.nlmsg_len;
-
-	attr->nla_type = type;
-	attr->nla_len = NLA_HDRLEN + size;
-	if (size)
-		memcpy((void *)attr + NLA_HDRLEN, data, size);
-	m->nl.nlmsg_len += NLA_ALIGN(attr->nla_len);
-	return attr;
-}
-
-static void end_nested(const struct message *m, struct nlattr *attr)
-{
-	attr->nla_type |= NLA_F_NESTED;
-	attr->nla_len = (void *)m + m->nl.nlmsg_len - (void *)attr;
-}
-
-static void begin(struct message *m, int family, int command)
-{
-	*m = (struct message){
-		.nl = {
-			.nlmsg_len = NLMSG_LENGTH(GENL_HDRLEN),
-			.nlmsg_type = family,
-			.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK,
-		},
-		.genl = { .cmd = command, .version = 1 },
-	};
-}
-
-/* Send @m and wait until it is carried out; returns 0, or an errno.  The reply is @m. */
-static int send_message(int sock, struct message *m)
-{
-	char buffer[8192] __attribute__((aligned(NLMSG_ALIGNTO)));
-	struct nlmsghdr *nl;
-	struct nlmsgerr *error;
-	int len;
-
-	if (send(sock, m, m->nl.nlmsg_len, 0) < 0)
-		err(1, "netlink");
-	for (;;) {
-		len = recv(sock, buffer, sizeof(buffer), 0);
-		if (len < 0)
-			err(1, "netlink");
-		for (nl = (void *)buffer; NLMSG_OK(nl, len);
-		     nl = NLMSG_NEXT(nl, len)) {
-			if (nl->nlmsg_type == NLMSG_ERROR) {
-				error = NLMSG_DATA(nl);
-				return -error->error;
-			}
-			memcpy(m, nl, nl->nlmsg_len < sizeof(*m) ?
-			       nl->nlmsg_len : sizeof(*m));
-		}
-	}
-}
-
-/* The number that the family has in this boot, or 0. */
-static int find_family(int sock)
-{
-	struct message m;
-	struct nlattr *attr;
-	uint16_t id;
-
-	begin(&m, GENL_ID_CTRL, CTRL_CMD_GETFAMILY);
-	add(&m, CTRL_ATTR_FAMILY_NAME, NBD_GENL_FAMILY_NAME,
-	    sizeof(NBD_GENL_FAMILY_NAME));
-	if (send_message(sock, &m))
-		return 0;
-	for (attr = (void *)m.attrs; (void *)attr < (void *)(&m + 1) &&
-	     attr->nla_len; attr = (void *)attr + NLA_ALIGN(attr->nla_len)) {
-		if (attr->nla_type == CTRL_ATTR_FAMILY_ID) {
-			memcpy(&id, (void *)attr + NLA_HDRLEN, sizeof(id));
-			return id;
-		}
-	}
-	return 0;
-}
-
 /*
  * Send one request about the device, and wait until it is carried out.  What
- * connects it has a socket.
+ * connects it has a socket.  Returns 0 or an errno.
  */
+#ifdef HAVE_LIBNL
 static int nbd_request(const struct target *t, int command, uint64_t size,
 		       int sock)
 {
-	int nl = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_GENERIC);
+	struct nl_sock *nl = nl_socket_alloc();
+	struct nl_msg *msg = nlmsg_alloc();
 	struct nlattr *list, *item;
-	struct message m;
-	int family, error;
+	int family, ret;
 
-	if (nl < 0)
-		err(1, "netlink");
-	family = find_family(nl);
-	if (!family)
-		errx(1, "netlink has no nbd");
-	begin(&m, family, command);
-	add(&m, NBD_ATTR_INDEX, &t->nr, sizeof(t->nr));
+	if (!nl || !msg || genl_connect(nl))
+		errx(1, "netlink");
+	family = genl_ctrl_resolve(nl, NBD_GENL_FAMILY_NAME);
+	if (family < 0)
+		errx(1, "netlink has no nbd: %s", nl_geterror(family));
+	genlmsg_put(msg, NL_AUTO_PORT, NL_AUTO_SEQ, family, 0, 0, command, 0);
+	nla_put_u32(msg, NBD_ATTR_INDEX, t->nr);
 	if (command != NBD_CMD_DISCONNECT)
-		add(&m, NBD_ATTR_SIZE_BYTES, &size, sizeof(size));
+		nla_put_u64(msg, NBD_ATTR_SIZE_BYTES, size);
 	if (sock >= 0) {
-		list = add(&m, NBD_ATTR_SOCKETS, NULL, 0);
-		item = add(&m, NBD_SOCK_ITEM, NULL, 0);
-		add(&m, NBD_SOCK_FD, &sock, sizeof(sock));
-		end_nested(&m, item);
-		end_nested(&m, list);
+		list = nla_nest_start(msg, NBD_ATTR_SOCKETS);
+		item = nla_nest_start(msg, NBD_SOCK_ITEM);
+		nla_put_u32(msg, NBD_SOCK_FD, sock);
+		nla_nest_end(msg, item);
+		nla_nest_end(msg, list);
 	}
-	error = send_message(nl, &m);
-	close(nl);
-	return error;
+	ret = nl_send_sync(nl, msg);	/* frees msg */
+	nl_socket_free(nl);
+	return ret == -NLE_BUSY ? EBUSY : ret ? EPROTO : 0;
+}
+#else
+static int nbd_request(const struct target *t, int command, uint64_t size,
+		       int sock)
+{
+	return ENOSYS;
+}
+#endif
+
+static const char *nbd_netlink_setup(struct target *t)
+{
+#ifndef HAVE_LIBNL
+	return "built without libnl";
+#endif
+	return nbd_setup(t);
 }
 
 static void disconnect(struct target *t)
@@ -371,7 +303,7 @@ const struct kind nbd_netlink_kind = {
 	.blocks		= true,
 	.ready		= true,
 	.writes		= true,
-	.setup		= nbd_setup,
+	.setup		= nbd_netlink_setup,
 	.turn		= nbd_turn,
 	.teardown	= nbd_teardown,
 };

@@ -2,122 +2,110 @@
 #define _GNU_SOURCE
 #include <err.h>
 #include <string.h>
-#include <unistd.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
 
 #include "uring_util.h"
 
-static unsigned int *at(const struct uring *ring, unsigned int offset)
-{
-	return ring->rings + offset;
-}
-
-static void *map(const struct uring *ring, size_t size, off_t offset)
-{
-	void *mem = mmap(NULL, size, PROT_READ | PROT_WRITE,
-			 MAP_SHARED | MAP_POPULATE, ring->fd, offset);
-
-	if (mem == MAP_FAILED)
-		err(1, "io_uring: mmap");
-	return mem;
-}
-
+#ifdef HAVE_LIBURING
 void uring_init(struct uring *ring, unsigned int entries)
 {
-	struct io_uring_params *p = &ring->params;
+	int ret = io_uring_queue_init(entries, &ring->ring, 0);
 
-	memset(ring, 0, sizeof(*ring));
-	ring->fd = syscall(__NR_io_uring_setup, entries, p);
-	if (ring->fd < 0)
-		err(1, "io_uring_setup");
-	/* As all kernels have it since 5.4. */
-	if (!(p->features & IORING_FEAT_SINGLE_MMAP))
-		errx(1, "io_uring has two rings");
-	ring->rings_size = p->sq_off.array +
-			   p->sq_entries * sizeof(unsigned int);
-	if (ring->rings_size < p->cq_off.cqes +
-			       p->cq_entries * sizeof(struct io_uring_cqe))
-		ring->rings_size = p->cq_off.cqes +
-				   p->cq_entries * sizeof(struct io_uring_cqe);
-	ring->rings = map(ring, ring->rings_size, IORING_OFF_SQ_RING);
-	ring->sqes_size = p->sq_entries * sizeof(*ring->sqes);
-	ring->sqes = map(ring, ring->sqes_size, IORING_OFF_SQES);
+	if (ret)
+		errx(1, "io_uring_queue_init: %s", strerror(-ret));
 }
 
 void uring_exit(struct uring *ring)
 {
-	munmap(ring->sqes, ring->sqes_size);
-	munmap(ring->rings, ring->rings_size);
-	close(ring->fd);
+	io_uring_queue_exit(&ring->ring);
 }
 
-struct io_uring_sqe *uring_add(struct uring *ring, int op, int fd,
-			       const void *addr, unsigned int len,
-			       uint64_t data)
+static struct io_uring_sqe *next_sqe(struct uring *ring)
 {
-	const struct io_sqring_offsets *off = &ring->params.sq_off;
-	unsigned int tail = *at(ring, off->tail) + ring->added;
-	unsigned int i = tail & *at(ring, off->ring_mask);
-	struct io_uring_sqe *sqe = &ring->sqes[i];
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->ring);
 
-	if (ring->added++ == ring->params.sq_entries)
+	if (!sqe)
 		errx(1, "io_uring is full");
-	at(ring, off->array)[i] = i;
-	memset(sqe, 0, sizeof(*sqe));
-	sqe->opcode = op;
-	sqe->fd = fd;
-	sqe->addr = (unsigned long)addr;
-	sqe->len = len;
-	sqe->user_data = data;
 	return sqe;
+}
+
+void uring_add(struct uring *ring, int op, int fd, const void *addr,
+	       unsigned int len, uint64_t data)
+{
+	struct io_uring_sqe *sqe = next_sqe(ring);
+
+	io_uring_prep_rw(op, sqe, fd, addr, len, 0);
+	io_uring_sqe_set_data64(sqe, data);
 }
 
 void uring_add_open(struct uring *ring, int dir, const char *path, int flags,
 		    uint64_t data)
 {
-	uring_add(ring, IORING_OP_OPENAT, dir, path, 0, data)->open_flags =
-		flags;
-}
+	struct io_uring_sqe *sqe = next_sqe(ring);
 
-static int enter(const struct uring *ring, unsigned int submit,
-		 unsigned int wait)
-{
-	return syscall(__NR_io_uring_enter, ring->fd, submit, wait,
-		       wait ? IORING_ENTER_GETEVENTS : 0, NULL, 0);
+	io_uring_prep_openat(sqe, dir, path, flags, 0);
+	io_uring_sqe_set_data64(sqe, data);
 }
 
 void uring_submit(struct uring *ring)
 {
-	unsigned int *tail = at(ring, ring->params.sq_off.tail);
-	int sent;
+	unsigned int added = io_uring_sq_ready(&ring->ring);
+	int sent = io_uring_submit(&ring->ring);
 
-	/* Not before what is in them. */
-	__atomic_store_n(tail, *tail + ring->added, __ATOMIC_RELEASE);
-	sent = enter(ring, ring->added, 0);
-	if (sent != (int)ring->added)
-		err(1, "io_uring: sent %d of %u", sent, ring->added);
-	ring->added = 0;
+	if (sent != (int)added)
+		errx(1, "io_uring_submit: %d of %u", sent, added);
 }
 
 int uring_wait(struct uring *ring, uint64_t *data)
 {
-	const struct io_cqring_offsets *off = &ring->params.cq_off;
-	const struct io_uring_cqe *cqe;
-	unsigned int head = *at(ring, off->head);
-	int result;
+	struct io_uring_cqe *cqe;
+	int ret = io_uring_wait_cqe(&ring->ring, &cqe);
 
-	while (__atomic_load_n(at(ring, off->tail), __ATOMIC_ACQUIRE) == head) {
-		if (enter(ring, 0, 1) < 0)
-			err(1, "io_uring_enter");
-	}
-	cqe = ring->rings + off->cqes;
-	cqe += head & *at(ring, off->ring_mask);
-	result = cqe->res;
-	*data = cqe->user_data;
-	__atomic_store_n(at(ring, off->head), head + 1, __ATOMIC_RELEASE);
-	return result;
+	if (ret)
+		errx(1, "io_uring_wait_cqe: %s", strerror(-ret));
+	*data = io_uring_cqe_get_data64(cqe);
+	ret = cqe->res;
+	io_uring_cqe_seen(&ring->ring, cqe);
+	return ret;
 }
+#else
+static void none(void)
+{
+	errx(1, "built without liburing");
+}
+
+void uring_init(struct uring *ring, unsigned int entries)
+{
+	none();
+}
+
+void uring_exit(struct uring *ring)
+{
+	none();
+}
+
+void uring_add(struct uring *ring, int op, int fd, const void *addr,
+	       unsigned int len, uint64_t data)
+{
+	none();
+}
+
+void uring_add_open(struct uring *ring, int dir, const char *path, int flags,
+		    uint64_t data)
+{
+	none();
+}
+
+void uring_submit(struct uring *ring)
+{
+	none();
+}
+
+int uring_wait(struct uring *ring, uint64_t *data)
+{
+	none();
+	return -1;
+}
+#endif
 
 int uring_result(struct uring *ring)
 {
