@@ -11,6 +11,8 @@
  *  - nodes_are_read_together: between the reads of two nodes; with
  *    xen-no-commit.patch.
  *
+ * endless_writes_are_a_refusal was seen failing with xen-reads-for-ever.patch.
+ *
  * Where memory runs out, for each allocation of the thread that handles events of
  * XenStore, xenwatch.  Those of the thread that receives them cannot lose one: it
  * leaves the event in the ring until there is memory for it.  The tests wait until
@@ -23,12 +25,14 @@
 #include <fcntl.h>
 #include <glob.h>
 #include <inttypes.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
@@ -544,6 +548,84 @@ TEST_F_TIMEOUT(loop, nodes_are_read_together, 120)
 	waitpid(writer, NULL, 0);
 	vbd_destroy();
 	loop_detach(nr);
+}
+
+/*
+ * Somebody who writes a node as fast as he can, until he is killed; with a
+ * @priority above 0, as soon as he has a reply, before others get theirs.
+ */
+static pid_t start_writer(const char *path, int priority)
+{
+	const struct sched_param first = { .sched_priority = priority };
+	pid_t writer = fork();
+
+	if (!writer) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (priority && sched_setscheduler(0, SCHED_FIFO, &first))
+			err(1, "sched_setscheduler");
+		for (;;)
+			xs_write(path, "w");
+	}
+	return writer;
+}
+
+static void stop_writer(pid_t writer)
+{
+	kill(writer, SIGKILL);
+	waitpid(writer, NULL, 0);
+}
+
+/*
+ * Who writes what blkback reads can keep it from that, but not for ever: it would
+ * handle no event of any other device.
+ */
+TEST_F_TIMEOUT(loop, endless_writes_are_a_refusal, 120)
+{
+	pid_t writers[2];
+
+	vbd_create(NOBODY, "w", "disk");
+	trace_start("r:end xenbus_transaction_end ret=$retval:s32");
+	for (size_t i = 0; i < ARRAY_SIZE(writers); i++)
+		writers[i] = start_writer(VBD_BACKEND "/mode", 1);
+	vbd_name(self->names.uid, self->names.device);
+	/* A busy machine takes long for the ten times that it tries at least. */
+	for (int i = 0; i < 6 && !xs_read(VBD_ERROR); i++)
+		wait_until(xs_read(VBD_ERROR));
+	EXPECT_TRUE(vbd_refuses(EAGAIN));
+	for (size_t i = 0; i < ARRAY_SIZE(writers); i++)
+		stop_writer(writers[i]);
+	TH_LOG("blkback read %u times in vain", trace_count("ret=-11"));
+	EXPECT_LE(10, trace_count("ret=-11"));
+
+	/* To be set up again, like any other that was refused. */
+	vbd_reconnect();
+	vbd_name(self->names.uid, self->names.device);
+	EXPECT_TRUE(vbd_opens(self->names.uid));
+}
+
+/* Guests can write to their own nodes, tool stacks have much to write. */
+TEST_F_TIMEOUT(loop, writes_elsewhere_keep_from_nothing, 120)
+{
+	static const char *const paths[] = {
+		VBD_FRONTEND "/ring-ref", VBD_BACKEND "/hotplug-error",
+		"/libxl/0/diskseq-test",
+	};
+	pid_t writers[ARRAY_SIZE(paths)];
+
+	vbd_create(NOBODY, "w", "disk");
+	trace_start("r:end xenbus_transaction_end ret=$retval:s32");
+	for (size_t i = 0; i < ARRAY_SIZE(paths); i++)
+		writers[i] = start_writer(paths[i], 0);
+	for (int round = 0; round < 20; round++) {
+		vbd_name("0", self->names.device);
+		EXPECT_TRUE(vbd_refuses(EINVAL));
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(paths); i++)
+		stop_writer(writers[i]);
+	TH_LOG("blkback read again %u times in 20 rounds",
+	       trace_count("ret=-11"));
+	EXPECT_GE(5, trace_count("ret=-11"));
+	xs_rm("/libxl/0/diskseq-test");
 }
 
 /*

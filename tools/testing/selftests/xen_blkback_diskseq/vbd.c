@@ -18,7 +18,7 @@
 
 static const char *const frontends[] = {
 	[XVDA] = "/local/domain/0/device/vbd/51712",
-	[NOBODY] = "/local/domain/0/diskseq-test/51712",
+	[NOBODY] = VBD_FRONTEND,
 };
 
 static const char *frontend_path;

@@ -20,6 +20,8 @@ enum vbd_frontend { XVDA, NOBODY };
 enum { INITIALISING = 1, INIT_WAIT, INITIALISED, CONNECTED, CLOSING, CLOSED };
 
 #define VBD_BACKEND	"/local/domain/0/backend/vbd/0/51712"
+/* Of the frontend that is nobody. */
+#define VBD_FRONTEND	"/local/domain/0/diskseq-test/51712"
 #define VBD_ERROR	"/local/domain/0/error/backend/vbd/0/51712/error"
 #define VBD_SYSFS	"/sys/bus/xen-backend/devices/vbd-0-51712"
 
