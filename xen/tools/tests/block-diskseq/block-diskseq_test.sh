@@ -206,7 +206,7 @@ file_is_attached()
 		node_is 1/51712/physical-device-path $DISKS/"$uid" &&
 		node_is 1/51712/physical-device "$(stat -c %t:%T "$loop")" &&
 		node_is 1/51712/hotplug-status connected &&
-		[ "$(losetup -n -O AUTOCLEAR,RO,LOG-SEC,DIO "$loop" | tr -s ' ')" = " 1 0 512 0" ] ||
+		[ "$(losetup -n -O AUTOCLEAR,RO,LOG-SEC,DIO "$loop" | xargs)" = "1 0 512 0" ] ||
 		complain "$(losetup -n -O AUTOCLEAR,RO,LOG-SEC,DIO "$loop")" || return
 	detached 1/51712 "$T/FILE"
 }
