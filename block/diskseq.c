@@ -16,6 +16,7 @@
 #include <linux/pagemap.h>
 #include <linux/rbtree.h>
 #include <linux/seqlock.h>
+#include <linux/sprintf.h>
 #include <linux/string.h>
 
 #include "blk.h"
@@ -556,63 +557,71 @@ struct block_device *bdev_get_no_open(dev_t dev, u64 diskseq, u8 partno)
 	return blkdev_get_no_open(dev);
 }
 
-/* The disk, or a partition of its medium, at or behind @part. */
-static bool disk_find_part(struct gendisk *disk, unsigned long *part)
+/* The first disk with a number that is not below @diskseq, or %NULL. */
+static struct gendisk *diskseq_find_from(u64 diskseq)
 {
-	struct block_device *bdev;
+	struct rb_node *node = diskseq_tree.rb_node, *found = NULL;
 
 	lockdep_assert_held(&diskseq_lock.lock);
 
-	guard(rcu)();
-	bdev = xa_find(&disk->part_tbl, part, DISK_MAX_PARTS - 1, XA_PRESENT);
-	while (bdev && bdev_diskseq(bdev) != disk->diskseq)
-		bdev = xa_find_after(&disk->part_tbl, part, DISK_MAX_PARTS - 1,
-				     XA_PRESENT);
-	return bdev;
-}
-
-/**
- * diskseq_next - walk all disks and partitions in the order of their numbers
- * @diskseq: number to start from; set to the number found
- * @partno: partition to start from; set to the partition found
- *
- * Start from 0, 0, and go on from one partition behind what was found.  A disk
- * that stays is seen once; one that changes its number may be seen under both.
- *
- * Context: Any context but interrupts.
- * Return: %true if there was one at or behind the start.
- */
-bool diskseq_next(u64 *diskseq, u8 *partno)
-{
-	struct rb_node *node, *found = NULL;
-	unsigned long part = *partno;
-	struct gendisk *disk;
-
-	read_seqlock_excl(&diskseq_lock);
-	node = diskseq_tree.rb_node;
 	while (node) {
-		if (diskseq_cmp(*diskseq, node) <= 0) {
+		if (diskseq_cmp(diskseq, node) <= 0) {
 			found = node;
 			node = node->rb_left;
 		} else {
 			node = node->rb_right;
 		}
 	}
+	return node_to_disk(found);
+}
 
-	disk = node_to_disk(found);
-	if (disk && disk->diskseq != *diskseq)
-		part = 0;
-	if (disk && !disk_find_part(disk, &part)) {
-		disk = node_to_disk(rb_next(found));
-		part = 0;
+/* Visit a disk and the partitions of its medium, but what is before @partno. */
+static bool disk_walk(struct gendisk *disk, u8 partno, diskseq_visit_t visit,
+		      void *data)
+{
+	struct block_device *part;
+	unsigned long idx;
+
+	lockdep_assert_held(&diskseq_lock.lock);
+
+	if (!partno && !visit(disk, 0, data))
+		return false;
+
+	guard(rcu)();
+	xa_for_each_start(&disk->part_tbl, idx, part, max(partno, 1)) {
+		if (bdev_diskseq(part) == disk->diskseq &&
+		    !visit(disk, idx, data))
+			return false;
 	}
-	if (disk) {
-		*diskseq = disk->diskseq;
-		*partno = part;
+	return true;
+}
+
+/**
+ * diskseq_walk - visit disks and partitions in the order of their numbers
+ * @diskseq: number to start from
+ * @partno: partition to start from, of the disk that has that number
+ * @visit: called for each, until it returns %false
+ * @data: passed to @visit
+ *
+ * Walks may go on, one from behind what the one before has visited last: a disk
+ * that stays is visited once; one that changes its number may be under both.
+ *
+ * Context: Any context but interrupts.  @visit is called under the lock of the
+ *	    index, and so may not look anything up, and should end soon.
+ */
+void diskseq_walk(u64 diskseq, u8 partno, diskseq_visit_t visit, void *data)
+{
+	struct gendisk *disk;
+
+	read_seqlock_excl(&diskseq_lock);
+	disk = diskseq_find_from(diskseq);
+	if (disk && disk->diskseq != diskseq)
+		partno = 0;
+	while (disk && disk_walk(disk, partno, visit, data)) {
+		disk = node_to_disk(rb_next(&disk->diskseq_node));
+		partno = 0;
 	}
 	read_sequnlock_excl(&diskseq_lock);
-
-	return disk;
 }
 
 /**
@@ -801,11 +810,16 @@ EXPORT_SYMBOL_GPL(diskseq_parse_name);
  */
 int diskseq_format_name(char *name, u64 diskseq, u8 partno)
 {
-	if (partno)
-		return scnprintf(name, DISKSEQ_NAME_SIZE,
-				 "%llu" DISKSEQ_PART_INFIX "%u", diskseq,
-				 partno);
-	return scnprintf(name, DISKSEQ_NAME_SIZE, "%llu", diskseq);
+	const size_t infix = strlen(DISKSEQ_PART_INFIX);
+	int len = num_to_str(name, DISKSEQ_NAME_SIZE, diskseq, 0);
+
+	if (partno) {
+		memcpy(name + len, DISKSEQ_PART_INFIX, infix);
+		len += infix;
+		len += num_to_str(name + len, DISKSEQ_NAME_SIZE - len, partno, 0);
+	}
+	name[len] = '\0';
+	return len;
 }
 
 /**

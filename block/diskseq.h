@@ -36,7 +36,9 @@ int diskseq_format_name(char *name, u64 diskseq, u8 partno);
 dev_t diskseq_devt(u64 diskseq, u8 partno, sector_t *start);
 struct block_device *diskseq_get_no_open(u64 diskseq, u8 partno, dev_t dev);
 struct block_device *bdev_get_no_open(dev_t dev, u64 diskseq, u8 partno);
-bool diskseq_next(u64 *diskseq, u8 *partno);
+
+typedef bool (*diskseq_visit_t)(struct gendisk *disk, u8 partno, void *data);
+void diskseq_walk(u64 diskseq, u8 partno, diskseq_visit_t visit, void *data);
 
 int blkdev_open_diskseq(struct inode *inode, struct file *filp, u64 diskseq,
 			u8 partno);

@@ -466,6 +466,33 @@ static void new_number_does_not_add_a_disk(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, find(disk_diskseq(td->disk)), NULL);
 }
 
+struct place {
+	u64 diskseq;
+	u8 partno;
+	bool found;
+};
+
+static bool note_place(struct gendisk *disk, u8 partno, void *data)
+{
+	struct place *place = data;
+
+	place->diskseq = disk->diskseq;
+	place->partno = partno;
+	place->found = true;
+	return false;
+}
+
+/* The first disk or partition at or behind a place, which is set to where that is. */
+static bool diskseq_next(u64 *diskseq, u8 *partno)
+{
+	struct place place = { *diskseq, *partno };
+
+	diskseq_walk(*diskseq, *partno, note_place, &place);
+	*diskseq = place.diskseq;
+	*partno = place.partno;
+	return place.found;
+}
+
 static void hidden_disk_is_never_found(struct kunit *test)
 {
 	struct test_disk *td = alloc_test_disk(test);

@@ -721,37 +721,87 @@ static const struct inode_operations diskseqfs_dir_inode_operations = {
 	.listxattr	= diskseqfs_listxattr,
 };
 
+/*
+ * Entries that are collected at once: enough for the locks to be taken seldom, few
+ * enough for them to be held shortly.
+ */
+#define DISKSEQFS_BATCH		32
+
+struct diskseqfs_batch {
+	unsigned int	count;
+	struct {
+		u64	diskseq;
+		/* Or 0, if the disk has no id yet */
+		u32	ino;
+		u8	partno;
+	} entries[DISKSEQFS_BATCH];
+};
+
+static bool diskseqfs_collect(struct gendisk *disk, u8 partno, void *data)
+{
+	struct diskseqfs_batch *batch = data;
+	const struct diskseqfs_id *id = disk->diskseqfs_id;
+	unsigned int i = batch->count++;
+
+	lockdep_assert_held(&diskseqfs_lock);
+
+	batch->entries[i].diskseq = disk->diskseq;
+	batch->entries[i].partno = partno;
+	/* Or has it that of a number that is about to be retired? */
+	batch->entries[i].ino = id && id->diskseq == disk->diskseq ?
+				diskseqfs_ino(id, partno) : 0;
+	return batch->count < DISKSEQFS_BATCH;
+}
+
+/* The inode number of an entry whose disk may get an id only now. */
+static int diskseqfs_new_ino(u64 diskseq, u8 partno, u32 *ino)
+{
+	struct diskseqfs_id *id = diskseqfs_get_id(diskseq);
+
+	if (IS_ERR(id))
+		return PTR_ERR(id);
+	*ino = diskseqfs_ino(id, partno);
+	diskseqfs_put_id(id);
+	return 0;
+}
+
 static int diskseqfs_readdir(struct file *file, struct dir_context *ctx)
 {
+	struct diskseqfs_batch batch;
 	char name[DISKSEQ_NAME_SIZE];
-	struct diskseqfs_id *id;
-	u64 diskseq;
-	u8 partno;
-	bool more;
-	int len;
+	int i, len, err;
 
 	if (!dir_emit_dots(file, ctx))
 		return 0;
 
-	for (;; ctx->pos++) {
-		diskseq = (u64)ctx->pos >> DISKSEQFS_POS_SHIFT;
-		partno = ctx->pos;
-		if (!diskseq_next(&diskseq, &partno) ||
-		    diskseq >= DISKSEQFS_POS_MAX)
-			return 0;
-		ctx->pos = diskseqfs_pos(diskseq, partno);
-		id = diskseqfs_get_id(diskseq);
-		if (id == ERR_PTR(-ENOENT))
-			continue;		/* has just gone */
-		if (IS_ERR(id))
-			return PTR_ERR(id);
-		len = diskseq_format_name(name, diskseq, partno);
-		more = dir_emit(ctx, name, len, diskseqfs_ino(id, partno),
-				DT_BLK);
-		diskseqfs_put_id(id);
-		if (!more)
-			return 0;
-	}
+	do {
+		batch.count = 0;
+		spin_lock(&diskseqfs_lock);
+		diskseq_walk((u64)ctx->pos >> DISKSEQFS_POS_SHIFT, ctx->pos,
+			     diskseqfs_collect, &batch);
+		spin_unlock(&diskseqfs_lock);
+
+		for (i = 0; i < batch.count; i++, ctx->pos++) {
+			u64 diskseq = batch.entries[i].diskseq;
+			u8 partno = batch.entries[i].partno;
+			u32 ino = batch.entries[i].ino;
+
+			if (diskseq >= DISKSEQFS_POS_MAX)
+				return 0;
+			ctx->pos = diskseqfs_pos(diskseq, partno);
+			if (!ino) {
+				err = diskseqfs_new_ino(diskseq, partno, &ino);
+				if (err == -ENOENT)
+					continue;	/* has just gone */
+				if (err)
+					return err;
+			}
+			len = diskseq_format_name(name, diskseq, partno);
+			if (!dir_emit(ctx, name, len, ino, DT_BLK))
+				return 0;
+		}
+	} while (batch.count == DISKSEQFS_BATCH);
+	return 0;
 }
 
 static const struct file_operations diskseqfs_dir_operations = {

@@ -7,7 +7,6 @@
  */
 #include <errno.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -25,15 +24,16 @@ typedef uint8_t u8;
 #define EXPORT_SYMBOL_GPL(name)
 #define isdigit(c)			((c) >= '0' && (c) <= '9')
 
-static int scnprintf(char *buf, size_t size, const char *format, ...)
+static int num_to_str(char *buf, int size, unsigned long long num,
+		      unsigned int width)
 {
-	va_list args;
-	int len;
+	char text[32];
+	int len = snprintf(text, sizeof(text), "%*llu", (int)width, num);
 
-	va_start(args, format);
-	len = vsnprintf(buf, size, format, args);
-	va_end(args);
-	return len < (int)size ? len : (int)size - 1;
+	if (len > size)
+		return 0;
+	memcpy(buf, text, len);
+	return len;
 }
 
 #include "names.inc"

@@ -27,6 +27,7 @@
 
 #define STAYING		16	/* disks that stay, among as many that do not */
 #define CHANGES		64	/* for each of those */
+#define PARTITIONS	100	/* of one disk */
 
 /* As getdents64() writes it. */
 struct entry {
@@ -208,6 +209,39 @@ TEST_F(readdir, every_disk_is_listed)
 		disks -= entry->d_name[0] != '.' && !strchr(entry->d_name, '-');
 	closedir(dir);
 	EXPECT_EQ(0, disks);
+}
+
+/*
+ * So is every partition, also if they are more than the kernel has collected at a
+ * time.  Seen failing with readdir-by-disk.patch.
+ */
+TEST_F(readdir, every_partition_is_listed)
+{
+	int image = image_create("DISK", IMAGE_SIZE), disk, seen = 0;
+	unsigned int part;
+	struct dirent *entry;
+	uint64_t number;
+	DIR *dir;
+
+	number = loop_attach(self->staying[3], image, 0);
+	disk = open(loop_path(self->staying[3]), O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, disk);
+	for (part = 1; part <= PARTITIONS; part++)
+		ASSERT_EQ(0, partition_add(disk, part, part * 4096, 4096));
+
+	dir = opendir(diskseqfs_dir);
+	ASSERT_NE(NULL, dir);
+	while ((entry = readdir(dir))) {
+		uint64_t found;
+
+		if (sscanf(entry->d_name, "%" SCNu64 "-part%u", &found, &part) == 2 &&
+		    found == number)
+			EXPECT_EQ(++seen, part);
+	}
+	closedir(dir);
+	EXPECT_EQ(PARTITIONS, seen);
+	close(disk);
+	loop_detach(self->staying[3]);
 }
 
 /*
