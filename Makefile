@@ -2,7 +2,7 @@
 # `make` alone lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-xen test test-debian12 test-debian13 test-debug soak mutants model fuzz fuzz-ops check series deb bench shell graft clean
+.PHONY: help demo demo-xen test test-debian12 test-debian13 test-debug soak mutants model fuzz fuzz-ops faults check series deb bench shell graft clean
 
 help:		## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
@@ -42,6 +42,9 @@ fuzz:		## The names of disks against a second opinion: INPUTS=10000000 SEED=1
 
 fuzz-ops:	## Random operations against a model of them: SECONDS=300 SEED=1
 	@scripts/fuzz-ops --seconds $(or $(SECONDS),300) --seed $(or $(SEED),1)
+
+faults:		## Each allocation on the way fails once, and nothing is lost by it
+	@scripts/test faults
 
 check:		## checkpatch, sparse, kernel-doc, shellcheck; graft equals series
 	@scripts/check
