@@ -19,7 +19,7 @@ BACKENDS=${BACKENDS:-300}
 
 DISKS=/dev/disk/by-diskseq
 T=$(mktemp -d /tmp/block-diskseq.XXXXXX)
-export XENSTORED_RUNDIR="$T/run" XENSTORED_ROOTDIR="$T"
+export XENSTORED_RUNDIR="$T/run" XENSTORED_ROOTDIR="$T" FAKEXL_SYSFS="$T/sys"
 LOG=/var/log/xen/xen-hotplug.log
 
 interfere=$TOOLS/interfere.so
@@ -58,6 +58,7 @@ wait_for()
 {
 	what=$1
 	shift
+	"$@" && return
 	deadline=$(($(date +%s) + 30))
 	until "$@"; do
 		[ "$(date +%s)" -lt $deadline ] ||
@@ -95,6 +96,16 @@ no_loop_of()
 	[ -z "$(loops_of "$1")" ]
 }
 
+# The same for a plain name, and without a process: it is asked a thousand times.
+is_detached()
+{
+	for backing in /sys/block/loop*/loop/backing_file; do
+		file=
+		{ read -r file <"$backing"; } 2>/dev/null
+		[ "$file" != "$1" ] || return
+	done
+}
+
 number_of()
 {
 	cat "/sys/block/${1#/dev/}/diskseq"
@@ -123,31 +134,13 @@ has_log()
 # backend VBD TARGET MODE [NODE VALUE]...: what xl does before it runs a script.
 backend()
 {
-	b=backend/vbd/$1
-	target=$2
-	mode=$3
-	vbd=$1
-	shift 3
-	rest=
-	for word; do
-		case $rest in
-		'')	set -- "$@" "$b/$word"; rest=value ;;
-		*)	set -- "$@" "$word"; rest= ;;
-		esac
-		shift
-	done
-	xenstore-write -R "$b/frontend-id" "${vbd%/*}" "$b/dev" xvdz "$b/params" "$target" \
-		"$b/mode" "$mode" "$@" "$b/state" 1 &&
-		wait_for "the driver" node_is "$vbd/state" 2
+	"$TOOLS/fakexl" create "$@" || complain "no backend $1"
 }
 
 # What xl does in the end.
 gone()
 {
-	xenstore-rm "error/backend/vbd/$1" 2>/dev/null
-	xenstore-rm "backend/vbd/$1" &&
-		wait_for "the end of the backend" \
-			test ! -e "$T/sys/devices/vbd-${1%/*}-${1#*/}"
+	"$TOOLS/fakexl" gone "$1" || complain "$1 does not go"
 }
 
 # hotplug VBD [ARG]...: the program, with what is in $INTERFERE_...
@@ -504,6 +497,12 @@ unaware_backend_is_left_to_another_script()
 			complain "$(cat "$T/called")" || return
 		no_node 1/51712/hotplug-status && no_loop_of "$T/OTHER" && gone 1/51712 || return
 	done
+	# Not if there is nothing to be undone.
+	other_script
+	backend 1/51712 "$T/no-such-file" w && hotplug 1/51712 --else "$T/other" remove &&
+		[ ! -e "$T/called" ] || return
+	xenstore-write backend/vbd/1/51712/node /dev/loop99
+	hotplug 1/51712 --else "$T/other" remove && [ -e "$T/called" ] && gone 1/51712 || return
 	# And what it has set up stays with it.
 	other_script
 	backend 1/51712 "$T/OTHER" w
@@ -693,19 +692,22 @@ drop_thief()
 	done
 }
 
-# each_call WHAT TARGET: kill or fail it before each call.
+# each_call WHAT TARGET: kill or fail it before each call.  As few processes as can
+# be: on User-Mode Linux, they are what takes the time.
 each_call()
 {
+	held_uid=$T/sys/devices/vbd-1-51712/physical_device_uid
 	n=0
 	while :; do
 		n=$((n + 1))
-		rm -f "$T/calls"
+		: >"$T/calls"
 		backend 1/51712 "$2" w || return
 		INTERFERE_AT=$n INTERFERE_DO=$1 INTERFERE_LOG=$T/calls \
 			INTERFERE_HOOK="l=\$(cat $T/loop 2>/dev/null) && losetup \$l $T/THIEF 2>/dev/null && echo $n >>$T/stolen" \
 			hotplug 1/51712 add
 		status=$?
-		what=$(sed -n 1p "$T/calls")
+		what=
+		read -r what <"$T/calls"
 		# It made fewer: how often it looks what the driver does, differs.
 		[ "${what#all}" = "$what" ] || break
 		case $1,$status,$(node 1/51712/hotplug-status) in
@@ -730,26 +732,21 @@ each_call()
 			;;
 		esac
 		: >$LOG
-		wait_for "the driver" settled 1/51712
+		"$TOOLS/fakexl" settle 1/51712
 		uid=$(node 1/51712/physical-device-uid)
 		# What the driver has is the disk, or nothing.
-		held=$(cat "$T/sys/devices/vbd-1-51712/physical_device_uid" 2>/dev/null)
+		held=
+		[ ! -e "$held_uid" ] || read -r held <"$held_uid"
 		[ "$held" = "" ] || [ "$held,$(head -c 4 "$DISKS/$uid")" = "$uid,DISK" ] ||
 			complain "$1 before $what: the driver has $held, not $uid" || return
-		gone 1/51712 && drop_thief || return
-		[ -b "$2" ] || wait_for "the end of the loop device" no_loop_of "$2" ||
+		gone 1/51712 || return
+		is_detached "$T/THIEF" || drop_thief
+		[ -b "$2" ] || wait_for "the end of the loop device" is_detached "$2" ||
 			complain "$1 before $what" || return
 	done
 	gone 1/51712
 	note "$1 before each of $((n - 1)) calls of $2"
 	[ "$n" -gt 20 ]
-}
-
-# The driver has done with it what it wants to.
-settled()
-{
-	no_node "$1/physical-device" || ! node_is "$1/state" 2 ||
-		[ -e "$T/sys/devices/vbd-${1%/*}-${1#*/}/physical_device_uid" ]
 }
 
 killed_at_any_point_it_leaves_nothing()
@@ -883,7 +880,7 @@ many_rounds_leave_nothing()
 	backend 1/51712 "$T/ROUND" w && gone 1/51712
 	before=$(inventory)
 	INTERFERE_SYSFS=$T/sys LD_PRELOAD=$interfere \
-		"$TOOLS/rounds" "$ROUNDS" "$PROGRAM" "$T/ROUND" "$T/sys" 2>"$T/stderr" ||
+		"$TOOLS/fakexl" rounds "$ROUNDS" "$PROGRAM" "$T/ROUND" 2>"$T/stderr" ||
 		complain "$(cat "$T/stderr")" || return
 	note "$ROUNDS rounds"
 	wait_for "what was there before" is_inventory "$before" ||

@@ -147,6 +147,20 @@ int open(const char *path, int flags, ...)
     return REAL(open)(redirect(path, buffer, sizeof(buffer)), flags, mode);
 }
 
+int openat(int dir, const char *path, int flags, ...)
+{
+    char buffer[4096];
+    va_list args;
+    int mode;
+
+    va_start(args, flags);
+    mode = va_arg(args, int);
+    va_end(args);
+    if (step("openat"))
+        return -1;
+    return REAL(openat)(dir, redirect(path, buffer, sizeof(buffer)), flags, mode);
+}
+
 FILE *fopen(const char *path, const char *mode)
 {
     char buffer[4096];

@@ -80,6 +80,12 @@ void open_target(struct vbd *vbd);
 void wait_for_loop(const struct vbd *vbd);
 
 /*
+ * The first line of a file, without the newline: false and errno, ENODATA if it is
+ * empty.
+ */
+bool read_line(int dir, const char *path, char *value, size_t size);
+
+/*
  * A line of sysfs, on the backend device NAME, DOMAIN/DEVICE, or on the disk DEV:
  * false and errno.
  */

@@ -27,10 +27,9 @@
 
 #define SECTOR_SIZE 512
 
-/* false and errno, ENODATA if it is empty; without the newline */
-static bool read_line(const char *path, char *value, size_t size)
+bool read_line(int dir, const char *path, char *value, size_t size)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = openat(dir, path, O_RDONLY | O_CLOEXEC);
     ssize_t len;
 
     if (fd < 0)
@@ -55,7 +54,7 @@ bool vbd_attribute(const char *name, const char *attribute, char *value,
 
     snprintf(path, sizeof(path), "/sys/bus/xen-backend/devices/vbd-%.*s-%s/%s",
              slash, name, name + slash + (name[slash] == '/'), attribute);
-    return read_line(path, value, size);
+    return read_line(AT_FDCWD, path, value, size);
 }
 
 bool disk_attribute(dev_t dev, const char *attribute, char *value, size_t size)
@@ -64,7 +63,7 @@ bool disk_attribute(dev_t dev, const char *attribute, char *value, size_t size)
 
     snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/%s", major(dev),
              minor(dev), attribute);
-    return read_line(path, value, size);
+    return read_line(AT_FDCWD, path, value, size);
 }
 
 /* Open what is already open by PATH_FD, and not what has its path by now. */

@@ -53,7 +53,8 @@ bool wait_a_bit(unsigned int *ms, int64_t deadline)
 
     if (now_ms() >= deadline)
         return false;
-    *ms = !*ms ? 1 : *ms < 50 ? *ms * 2 : 100;
+    /* By an eighth of what it has waited so far, or so, it is too late. */
+    *ms += *ms < 100 ? 1 + *ms / 8 : 0;
     bit = (struct timespec){ .tv_nsec = *ms * 1000000L };
     nanosleep(&bit, NULL);
     return true;
@@ -392,10 +393,16 @@ static void remove_disk(struct vbd *vbd)
 {
     char *uid = node_of_removed(vbd, "physical-device-uid");
     char *device = node_of_removed(vbd, "physical-device");
+    char *feature = node_of_removed(vbd, "feature-physical-device-uid");
     unsigned int maj, min;
 
-    /* Of a backend that is gone, no script can know what it had. */
-    if (!uid && store_exists(vbd->dir, "params"))
+    /*
+     * Of a backend that is gone, no script can know what it had; and of one that
+     * was refused a disk, there is nothing: Xen's script would complain.  It writes
+     * the node when it has attached a file.
+     */
+    if (!uid && store_exists(vbd->dir, "params") &&
+        (!is(feature, "1") || device || store_exists(vbd->dir, "node")))
         run_other(NULL);
     if (uid && device && strlen(uid) < sizeof(vbd->uid) &&
         sscanf(device, "%x:%x", &maj, &min) == 2) {
@@ -405,6 +412,7 @@ static void remove_disk(struct vbd *vbd)
     }
     free(uid);
     free(device);
+    free(feature);
 }
 
 __attribute__((noreturn))

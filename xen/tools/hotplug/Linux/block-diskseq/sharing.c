@@ -147,11 +147,18 @@ static bool same_vm(const struct vbd *vbd, const char *domain)
     return same;
 }
 
+/* Not by sscanf(), which takes ten times as long, and this is done for each. */
 static bool parse_dev(const char *value, dev_t *dev)
 {
-    unsigned int maj, min;
+    unsigned long maj, min;
+    char *end;
 
-    if (sscanf(value, "%x:%x", &maj, &min) != 2)
+    maj = strtoul(value, &end, 16);
+    if (end == value || *end != ':')
+        return false;
+    value = end + 1;
+    min = strtoul(value, &end, 16);
+    if (end == value)
         return false;
     *dev = makedev(maj, min);
     return true;
@@ -209,17 +216,43 @@ static char *mode_of_waiting(const struct vbd *vbd, const char *base,
     return mode;
 }
 
-static void check_backend(const struct vbd *vbd, const char *base,
-                          const char *name, const dev_t *devs, size_t n)
+/* An attribute of the backend device that is ENTRY of the folder DEVICES. */
+static bool attribute(int devices, const char *entry, const char *attr,
+                      char *value, size_t size)
 {
-    char value[32], domain[16], *mode;
+    char path[300];
+
+    stpcpy(stpcpy(stpcpy(path, entry), "/"), attr);
+    return read_line(devices, path, value, size);
+}
+
+/* DOMAIN/DEVICE of vbd-DOMAIN-DEVICE; false if ENTRY is no such name. */
+static bool name_of_entry(const char *entry, char name[32])
+{
+    size_t len = strlen(entry);
+    char *dash;
+
+    if (strncmp(entry, "vbd-", 4) || len - 4 >= 32)
+        return false;
+    strcpy(name, entry + 4);
+    dash = strchr(name, '-');
+    if (!dash)
+        return false;
+    *dash = '/';
+    return true;
+}
+
+static void check_backend(const struct vbd *vbd, const char *base, int devices,
+                          const char *entry, const dev_t *devs, size_t n)
+{
+    char value[32], name[32], *mode;
     bool conflict;
     dev_t dev;
 
-    if (vbd_attribute(name, "physical_device", value, sizeof(value))) {
+    if (attribute(devices, entry, "physical_device", value, sizeof(value))) {
         if (!parse_dev(value, &dev) || !has_dev(devs, n, dev))
             return;
-        if (!vbd_attribute(name, "mode", value, sizeof(value)))
+        if (!attribute(devices, entry, "mode", value, sizeof(value)))
             strcpy(value, "w");         /* on its way out */
         mode = strdup(value);
         if (!mode)
@@ -227,23 +260,28 @@ static void check_backend(const struct vbd *vbd, const char *base,
     } else {
         if (errno != ENOENT && errno != ENODEV && errno != ENODATA)
             cannot_tell(vbd, "sysfs");
-        mode = mode_of_waiting(vbd, base, name, devs, n);
+        mode = NULL;
     }
+    if (!name_of_entry(entry, name) || !strcmp(name, vbd->name)) {
+        free(mode);
+        return;
+    }
+    if (!mode)
+        mode = mode_of_waiting(vbd, base, name, devs, n);
     if (!mode)
         return;
     conflict = vbd->mode != 'r' || strchr(mode, 'w');
     free(mode);
-    snprintf(domain, sizeof(domain), "%.*s", (int)strcspn(name, "/"), name);
-    if (conflict && !same_vm(vbd, domain))
-        refuse(vbd, BUSY, "params", vbd->params, "is in use by guest %s", domain);
+    name[strcspn(name, "/")] = '\0';
+    if (conflict && !same_vm(vbd, name))
+        refuse(vbd, BUSY, "params", vbd->params, "is in use by guest %s", name);
 }
 
 static void check_backends(const struct vbd *vbd, const dev_t *devs, size_t n)
 {
     DIR *dir = opendir(BACKENDS);
-    char name[32], *base;
-    unsigned int domain, device;
     struct dirent *entry;
+    char *base;
 
     /* Without the bus there were no driver that takes a number. */
     if (!dir)
@@ -251,13 +289,9 @@ static void check_backends(const struct vbd *vbd, const dev_t *devs, size_t n)
     base = strndup(vbd->dir, vbd->name - vbd->dir);
     if (!base)
         cannot_tell(vbd, "XenStore");
-    while (errno = 0, (entry = readdir(dir))) {
-        if (sscanf(entry->d_name, "vbd-%u-%u", &domain, &device) != 2)
-            continue;
-        snprintf(name, sizeof(name), "%u/%u", domain, device);
-        if (strcmp(name, vbd->name))
-            check_backend(vbd, base, name, devs, n);
-    }
+    while (errno = 0, (entry = readdir(dir)))
+        if (!strncmp(entry->d_name, "vbd-", 4))
+            check_backend(vbd, base, dirfd(dir), entry->d_name, devs, n);
     if (errno)
         cannot_tell(vbd, BACKENDS);
     free(base);
