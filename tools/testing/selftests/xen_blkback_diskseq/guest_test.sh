@@ -18,6 +18,8 @@
 DIR=$(dirname "$(readlink -f "$0")")
 # shellcheck source=/dev/null
 . "$DIR"/../kselftest/ktap_helpers.sh
+# shellcheck source=/dev/null
+. "$DIR/driver_domain.sh"
 
 # Each takes 5 s on an emulated machine.
 CYCLES=${CYCLES:-5}
@@ -34,7 +36,9 @@ T=$(mktemp -d /tmp/guest_test.XXXXXX)
 
 cleanup()
 {
-	xl destroy "$GUEST" >/dev/null 2>&1
+	for guest in "$GUEST" "$USB"; do
+		xl destroy "$guest" >/dev/null 2>&1
+	done
 	umount "$XEN_SCRIPTS"
 	losetup -n -O NAME,BACK-FILE | while read -r device file; do
 		case $file in
@@ -51,14 +55,16 @@ complain()
 	return 1
 }
 
-# wait_for WHAT COMMAND...: a minute must do, even on an emulated machine.
+# wait_for WHAT COMMAND...: 600 looks must do, each of which takes longer on a busy
+# machine.
 wait_for()
 {
 	what=$1
 	shift
-	deadline=$(($(date +%s) + 60))
+	tries=600
 	until "$@"; do
-		[ "$(date +%s)" -lt $deadline ] ||
+		tries=$((tries - 1))
+		[ $tries -gt 0 ] ||
 			complain "waited in vain for: $what" || return
 		sleep 0.1
 	done
@@ -134,6 +140,7 @@ xl_complains()
 
 # The guest: it says what each disk holds that comes, writes the same and a word
 # more to sector 8, says when the disk goes, and every 2 s, what is in sector 16.
+# If that is "crash", it clears it and does so.
 make_guest()
 {
 	root=$T/guest
@@ -144,6 +151,7 @@ make_guest()
 		/bin/busybox --install -s /bin
 		mount -t devtmpfs dev /dev
 		mount -t sysfs sys /sys
+		mount -t proc proc /proc
 		exec </dev/hvc0 >/dev/hvc0 2>&1
 		echo guest is up
 		# Nobody writes to it: to wait without starting a process.
@@ -162,6 +170,9 @@ make_guest()
 				call=$(dd if="/dev/$1" bs=512 skip=16 count=1 iflag=direct |
 					tr -d '\0')
 				[ -z "$call" ] || echo "$1 calls: $call"
+				[ "$call" = crash ] || return
+				dd if=/dev/zero of="/dev/$1" bs=512 seek=16 count=1 conv=fsync
+				echo c >/proc/sysrq-trigger
 				return
 			fi
 			name=$(dd if="/dev/$1" bs=512 count=1 | tr -d '\0')
@@ -191,6 +202,7 @@ make_guest()
 		ramdisk = "$T/initrd"
 		extra = "console=hvc0 rdinit=/init quiet"
 		memory = 128
+		on_crash = "restart"
 		disk = [ "vdev=xvda, target=$T/SYSTEM" ]
 	EOF
 }
@@ -227,9 +239,10 @@ steal_before_write()
 {
 	cat >"$T/steal" <<-EOF
 		rm -f $T/interfere
-		loop=\$(losetup -n -O NAME -j $T/$1)
-		losetup -d "\$loop"
-		losetup "\$loop" $T/THIEF
+		for loop in \$(losetup -n -O NAME -j $T/$1); do
+			losetup -d "\$loop"
+			losetup "\$loop" $T/THIEF
+		done
 	EOF
 	cat >"$T/interfere" <<-EOF
 		case \$*,\$0 in
@@ -252,6 +265,16 @@ kill_at_step()
 		export LD_PRELOAD=$INTERFERE INTERFERE_AT=$1 INTERFERE_DO=kill \
 			INTERFERE_LOG=$T/steps \
 			INTERFERE_HOOK="losetup $device $T/THIEF && cat $T/steps >>$T/stolen"
+	EOF
+}
+
+# Whoever looks for a free device from now on comes after the thief.
+thief_comes_first()
+{
+	cat >"$T/interfere" <<-EOF
+		case "\$*" in
+		*add) losetup -f $T/THIEF ;;
+		esac
 	EOF
 }
 
@@ -422,6 +445,21 @@ unaware_backend_is_refused()
 	esac
 }
 
+# xl shows the node, its value, the reason, and what to do: that must do.
+refusal_says_how_to_try_again()
+{
+	image LATER
+	chmod 444 "$T/LATER"
+	! xl_attach "$T/LATER" || complain "it was attached" || return
+	grep -qF "${backend#/local/domain/0/}/params = \"$T/LATER\": is read-only" "$T/xl.log" || xl_complains || return
+	hint=$(sed -n 's/.*Before another "xl block-attach": \(xl block-detach [0-9]* [a-z]*\).*/\1/p' "$T/xl.log")
+	[ -n "$hint" ] || xl_complains || return
+	chmod 644 "$T/LATER"
+	! xl_attach "$T/LATER" || complain "it is not needed" || return
+	$hint >"$T/xl.log" 2>&1 && xl_attach "$T/LATER" || xl_complains || return
+	wait_for "the disk in the guest" guest_says "xvdb has: LATER" && xl_detach
+}
+
 no_script()
 {
 	read -r pid <"$T/pid"
@@ -497,12 +535,31 @@ script_in_the_disk_line_is_used()
 	xl_detach && no_loop_of "$T/LINE" && [ $attached,$right,$said = 0,0,0 ]
 }
 
+start_udev()
+{
+	# Ours, and no other rule.
+	mount -t tmpfs tmpfs /usr/lib/udev/rules.d && mkdir -p /run/udev/rules.d || return
+	# shellcheck disable=SC2016 # for udev
+	echo 'SUBSYSTEM=="xen-backend", KERNEL=="vbd*", RUN+="'"$XEN_SCRIPTS"'/block $env{ACTION}"' \
+		>/run/udev/rules.d/xen-backend.rules
+	/lib/systemd/systemd-udevd --daemon 2>"$T/udev.log" &&
+		wait_for udevd udevadm control --ping
+}
+
+stop_udev()
+{
+	udevadm control --exit
+	rm -rf /run/udev/rules.d
+	umount /usr/lib/udev/rules.d
+}
+
 # As a tool stack that leaves it to udev to run the script for what the kernel
-# announces; xl no longer can.
+# announces, as xl once did with run_hotplug_scripts=0.
 disk_added_by_udev_is_the_image()
 {
 	image UDEV
 	steal_before_write UDEV
+	start_udev || return
 	id=$(xl domid $GUEST)
 	front=/local/domain/$id/device/vbd/$XVDB
 	xenstore-write "$front" "" "$backend" "" &&
@@ -513,26 +570,22 @@ disk_added_by_udev_is_the_image()
 			"$front/backend" "$backend" "$front/backend-id" 0 \
 			"$front/virtual-device" $XVDB "$front/device-type" disk \
 			"$front/state" 1 || return
-	device=/sys/bus/xen-backend/devices/vbd-$id-$XVDB
-	wait_for "the device" test -e "$device/uevent" || return
-	# What udev's rule would do at once.
-	# shellcheck disable=SC2046 # words without blanks
-	env $(grep '^XENBUS_' "$device/uevent") "$XEN_SCRIPTS/block" add 2>"$T/xl.log"
-	added=$?
+	wait_for "the disk in the guest" guest_says "xvdb has: UDEV" ||
+		complain "$(xenstore-read "$backend/hotplug-error")"
+	said=$?
 	[ ! -e "$T/interfere" ] || complain "the thief did not come"
 	came=$?
-	wait_for "the disk in the guest" guest_says "xvdb has: UDEV"
-	said=$?
 	xenstore-write "$backend/online" 0 "$backend/state" 5
 	wait_for "the end of the loop device" no_loop_of "$T/UDEV"
 	left=$?
 	xenstore-rm "$backend"
 	xenstore-rm "$front"
-	wait_for "the end of the device" test ! -e "$device"
-	XENBUS_TYPE=vbd XENBUS_BASE_PATH=backend XENBUS_PATH="$backend" \
-		"$XEN_SCRIPTS/block" remove
+	wait_for "the end of the device" \
+		test ! -e "/sys/bus/xen-backend/devices/vbd-$id-$XVDB"
+	udevadm settle
+	stop_udev
 	no_backend || complain "it is there again" || return
-	! guest_says THIEF && [ $added,$came,$said,$left = 0,0,0,0 ]
+	! guest_says THIEF && [ $came,$said,$left = 0,0,0 ]
 }
 
 # While it is saved, its devices are free for others.
@@ -559,6 +612,86 @@ restored_guest_has_its_disks()
 		wait_for "xvdb in the guest" guest_says "xvdb calls: restored SAVED" || return
 	drop_thief
 	! guest_says THIEF && xl_detach && no_loop_of "$T/SAVED"
+}
+
+another_domain()
+{
+	id=$(xl domid $GUEST 2>/dev/null) && [ "$id" != "$1" ]
+}
+
+# comes_again NAME COMMAND...: after that, the guest is a new domain with both of its
+# disks, the second of which is NAME, although their devices have gone to others.
+comes_again()
+{
+	name=$1
+	shift
+	image "$name"
+	xl_attach "$T/$name" || xl_complains || return
+	wait_for "the disk in the guest" guest_says "xvdb has: $name" || return
+	before=$(xl domid $GUEST)
+	thief_comes_first
+	"$@" >"$T/xl.log" 2>&1 || xl_complains || return
+	wait_for "the domain after it" another_domain "$before" || return
+	backend=/local/domain/0/backend/vbd/$id/$XVDB
+	for disk in SYSTEM "$name" THIEF; do
+		call_guest "$disk" "$name for $disk"
+	done
+	wait_for "xvda in the guest" guest_says "xvda calls: $name for SYSTEM" &&
+		wait_for "xvdb in the guest" guest_says "xvdb calls: $name for $name"
+	said=$?
+	rm -f "$T/interfere"
+	thieves=$(loops_of "$T/THIEF" | wc -l)
+	drop_thief
+	[ $said = 0 ] && ! guest_says THIEF && xl_detach && no_loop_of "$T/$name" || return
+	[ "$thieves" -ge 2 ] || complain "$thieves thieves"
+}
+
+rebooted_guest_has_its_disks()
+{
+	comes_again REBOOTED xl reboot $GUEST
+}
+
+crashed_guest_has_its_disks()
+{
+	comes_again CRASHED call_guest SYSTEM crash
+}
+
+# The other guest is the driver domain.
+readers_share_a_disk()
+{
+	image READERS
+	steal_before_write READERS
+	xl_attach "$T/READERS" access=ro || xl_complains || return
+	steal_before_write READERS
+	xl block-attach "$USB" "vdev=xvdb, access=ro, target=$T/READERS" >"$T/xl.log" 2>&1 ||
+		xl_complains || return
+	[ ! -e "$T/interfere" ] || complain "the thief did not come" || return
+	wait_for "the disk in the guest" guest_says "xvdb may only read: READERS" &&
+		in_usb 'until [ -b /dev/xvdb ]; do usleep 50000; done; head -c 7 /dev/xvdb'
+	said=$?
+	xl block-detach "$USB" xvdb
+	[ $said = 0 ] && [ "$(cat "$T/usb.log")" = READERS ] || usb_complains || return
+	# Not if one of them may write.
+	! xl block-attach "$USB" "vdev=xvdb, target=$T/READERS" >"$T/xl.log" 2>&1 &&
+		grep -q "in use by guest $(xl domid $GUEST)" "$T/xl.log"
+	refused=$?
+	xl block-detach "$USB" xvdb
+	xl_detach && no_loop_of "$T/READERS" && ! guest_says THIEF && [ $refused = 0 ]
+}
+
+disk_that_is_taken_by_force_leaves_nothing()
+{
+	image FORCED
+	xl_attach "$T/FORCED" || xl_complains || return
+	wait_for "the disk in the guest" guest_says "xvdb has: FORCED" || return
+	xl block-detach --force $GUEST xvdb >"$T/xl.log" 2>&1 || xl_complains || return
+	wait_for "the end of the loop device" no_loop_of "$T/FORCED" && no_backend || return
+	losetup -f "$T/THIEF"
+	call_guest THIEF "taken over"
+	wait_for "the end of the disk" guest_says "xvdb gone: FORCED"
+	said=$?
+	drop_thief
+	[ $said = 0 ] && ! guest_says "taken over"
 }
 
 # On any kernel.
@@ -597,11 +730,19 @@ TESTS="
 	disk_of_another_guest_is_refused
 	rest_of_a_failed_attach_does_not_matter
 	unaware_backend_is_refused
+	refusal_says_how_to_try_again
 	killed_script_leaves_nothing_and_serves_nothing_wrong
 	each_image_is_read_in_all_cycles
 	script_in_the_disk_line_is_used
 	disk_added_by_udev_is_the_image
 	restored_guest_has_its_disks
+	rebooted_guest_has_its_disks
+	crashed_guest_has_its_disks
+	disk_that_is_taken_by_force_leaves_nothing
+	driver_domain_starts
+	disk_of_a_driver_domain_is_the_stick
+	stick_that_was_swapped_is_refused
+	readers_share_a_disk
 	xens_own_script_serves_the_wrong_disk
 	destroyed_guest_leaves_nothing
 "
