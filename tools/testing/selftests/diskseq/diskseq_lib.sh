@@ -1,5 +1,5 @@
-# shellcheck shell=sh
 # SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=sh
 # What the tests in shell share; $dir is where they are.  Sourced, not run.
 # shellcheck disable=SC2154 # $dir and $work are those of who sources this
 

@@ -15,6 +15,7 @@
 #include <linux/mount.h>
 
 #include "need.h"
+#include "../kselftest.h"
 
 /* Of a file system: 0, or an errno.  To make one, it is mounted nowhere. */
 static int try_fs(const char *type, bool make)
@@ -146,7 +147,7 @@ static const char *missing(const char *need)
 	static char reason[256];
 	size_t i, len;
 
-	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
 		len = strlen(kinds[i].name);
 		if (kinds[i].alone) {
 			if (!strcmp(need, kinds[i].name))

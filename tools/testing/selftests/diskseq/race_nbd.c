@@ -139,7 +139,7 @@ static int nbd_request(const struct target *t, int command, uint64_t size,
 static int nbd_request(const struct target *t, int command, uint64_t size,
 		       int sock)
 {
-	return ENOSYS;
+	errx(1, "built without libnl");
 }
 #endif
 
