@@ -347,9 +347,13 @@ need_space()
 	NEED_DEB="dh:debhelper dpkg-buildpackage:dpkg-dev fakeroot:fakeroot lintian:lintian"
 	NEED_DEB_KERNEL="dh:debhelper dpkg-buildpackage:dpkg-dev rsync:rsync cpio:cpio kmod:kmod
 		/usr/include/libelf.h:libelf-dev /usr/include/openssl/ssl.h:libssl-dev python3:python3"
+	NEED_BOOT="mmdebstrap:mmdebstrap mkfs.ext4:e2fsprogs sfdisk:fdisk"
 	NEED_CHECK="git:git python3:python3 shellcheck:shellcheck sparse:sparse
 		/usr/include/libelf.h:libelf-dev"
 }
+
+# Whoever is not root needs what gives him user ids.
+[ "$(id -u)" = 0 ] || NEED_BOOT="$NEED_BOOT newuidmap:uidmap"
 
 # need_xen: what Xen needs, whose tools are in a package with the version in its name.
 need_xen()
@@ -549,6 +553,53 @@ download()
 in_folder()
 {
 	(cd "$folder" && "$@") >>"$log" 2>&1 </dev/null
+}
+
+# set_suite SUITE: sets suite, to the name of that Debian.
+set_suite()
+{
+	case $1 in
+	12 | bookworm) suite=bookworm ;;
+	13 | trixie) suite=trixie ;;
+	*) usage_error "unknown suite '$1': bookworm or trixie" ;;
+	esac
+}
+
+# mirrors LABEL: where the system gets what has that label from.  Debian's own
+# packages have Debian, and security updates Debian-Security.
+mirrors()
+{
+	# shellcheck disable=SC2016 # for apt
+	apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 'Origin: Debian' "Label: $1" |
+		sort -u | head -n 1
+}
+
+# bootstrap SUITE TAR PACKAGES: make TAR, unless it is there: a root of that Debian with
+# little more than PACKAGES, with commas between them, from the mirror of the system's
+# own apt sources.
+bootstrap()
+{
+	[ ! -f "$2" ] || return 0
+	# The labels come with the package lists.
+	[ -n "$(mirrors Debian)" ] || install_packages " mmdebstrap"
+	mirror=$(mirrors Debian)
+	security=$(mirrors Debian-Security)
+	[ -n "$mirror" ] || die "apt has no source of Debian's own packages"
+	log=${2%/*}/mmdebstrap.log
+	step "making a fresh $1 (log: $log)"
+	progress "last_line $log a fresh $1" run_mmdebstrap "$@" || {
+		tail -n 5 "$log" >&2
+		die "cannot make the root (log: $log)"
+	}
+	mv "$2.new" "$2"
+}
+run_mmdebstrap()
+{
+	# It takes it that a file name in its arguments is one.
+	mmdebstrap --mode=auto --variant=minbase --format=tar --include="$3" "$1" "$2.new" \
+		"deb $mirror $1 main" "deb $mirror $1-updates main" \
+		${security:+"deb $security $1-security main"} \
+		>"$log" 2>&1 </dev/null 9>&-
 }
 
 # set_kernel KERNEL: sets KDIR, the folder of that kernel below build/.
