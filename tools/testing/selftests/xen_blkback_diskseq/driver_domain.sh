@@ -1,5 +1,5 @@
-# shellcheck shell=sh disable=SC2034,SC2154 # shared with who sources this
 # SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=sh disable=SC2034,SC2154 # shared with who sources this
 #
 # A driver domain for guest_test.sh, which sources this: a guest whose disks are
 # USB sticks, as it were, that other guests can be given.  It has the same kernel,
@@ -86,8 +86,8 @@ make_driver_domain()
 		done
 		echo 1 >add_host
 		disk=
-		until disk=$(ls -d /sys/bus/pseudo/devices/adapter*/host*/target*/*/block/sd* 2>/dev/null) &&
-			[ -b "/dev/${disk##*/}" ]; do
+		sticks=/sys/bus/pseudo/devices/adapter*/host*/target*/*/block/sd*
+		until disk=$(ls -d $sticks 2>/dev/null) && [ -b "/dev/${disk##*/}" ]; do
 			usleep 20000
 		done
 		printf %s "$1" | dd of="/dev/${disk##*/}" conv=sync,fsync 2>/dev/null

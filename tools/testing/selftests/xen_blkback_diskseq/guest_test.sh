@@ -451,8 +451,10 @@ refusal_says_how_to_try_again()
 	image LATER
 	chmod 444 "$T/LATER"
 	! xl_attach "$T/LATER" || complain "it was attached" || return
-	grep -qF "${backend#/local/domain/0/}/params = \"$T/LATER\": is read-only" "$T/xl.log" || xl_complains || return
-	hint=$(sed -n 's/.*Before another "xl block-attach": \(xl block-detach [0-9]* [a-z]*\).*/\1/p' "$T/xl.log")
+	grep -qF "${backend#/local/domain/0/}/params = \"$T/LATER\": is read-only" "$T/xl.log" ||
+		xl_complains || return
+	hint=$(sed -n 's/.*Before another "xl block-attach": //p' "$T/xl.log" |
+		grep -o '^xl block-detach [0-9]* [a-z]*')
 	[ -n "$hint" ] || xl_complains || return
 	chmod 644 "$T/LATER"
 	! xl_attach "$T/LATER" || complain "it is not needed" || return
@@ -540,7 +542,8 @@ start_udev()
 	# Ours, and no other rule.
 	mount -t tmpfs tmpfs /usr/lib/udev/rules.d && mkdir -p /run/udev/rules.d || return
 	# shellcheck disable=SC2016 # for udev
-	echo 'SUBSYSTEM=="xen-backend", KERNEL=="vbd*", RUN+="'"$XEN_SCRIPTS"'/block $env{ACTION}"' \
+	printf 'SUBSYSTEM=="xen-backend", KERNEL=="vbd*", RUN+="%s/block $env{ACTION}"\n' \
+		"$XEN_SCRIPTS" \
 		>/run/udev/rules.d/xen-backend.rules
 	/lib/systemd/systemd-udevd --daemon 2>"$T/udev.log" &&
 		wait_for udevd udevadm control --ping
