@@ -641,3 +641,9 @@ copy_touched()
 		[ ! -f "$1/$path" ] || (cd "$1" && cp -p --parents "$path" "$2")
 	done
 }
+
+# series_after FOLDER: the series, of series/, that this one is to be applied after
+series_after()
+{
+	sed '1,/^---$/d' "$1/00-cover.txt" | sed -n 's/^after //p'
+}
