@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Look a disk up, and open it, by its sequence number.
+ * Disks by sequence number: what has which, and what that means for an open.
  *
  * A major:minor, and so a device node, names whatever disk has that number
  * now.  The sequence number names one disk, or one medium in it, until the
@@ -10,75 +10,17 @@
  */
 #include <linux/blkdev.h>
 #include <linux/buffer_head.h>
-#include <linux/ctype.h>
 #include <linux/export.h>
-#include <linux/overflow.h>
 #include <linux/pagemap.h>
-#include <linux/rbtree.h>
 #include <linux/seqlock.h>
-#include <linux/sprintf.h>
-#include <linux/string.h>
 
 #include "blk.h"
 
 /*
- * Every disk that can be opened, ordered by number.
- *
- * A tree because the node lives in the disk (adding cannot fail), its order
- * gives directories a stable position, and its keys have 64 bits where the
- * index of an xarray has 32.
- *
- * Writers hold the lock of diskseq_lock, which also protects the number of
- * each disk.  Readers descend under RCU alone: a gendisk is freed by RCU, with
- * the inode of its block device (see bdev_free_inode()).  A change during the
- * descent can hide a disk, or pair half of an old number with half of a new
- * one on 32-bit machines, so both a hit and a miss count only if the sequence
- * count did not move.
+ * Writers hold its lock, which protects the number of each disk, those of its
+ * partitions and caches, and the index.
  */
-static struct rb_root diskseq_tree = RB_ROOT;
-static DEFINE_SEQLOCK(diskseq_lock);
-
-static struct gendisk *node_to_disk(const struct rb_node *node)
-{
-	return rb_entry_safe(node, struct gendisk, diskseq_node);
-}
-
-static int diskseq_cmp(u64 diskseq, const struct rb_node *node)
-{
-	u64 other = READ_ONCE(node_to_disk(node)->diskseq);
-
-	return diskseq < other ? -1 : diskseq > other;
-}
-
-static int diskseq_cmp_key(const void *key, const struct rb_node *node)
-{
-	return diskseq_cmp(*(const u64 *)key, node);
-}
-
-static void diskseq_link(struct gendisk *disk)
-{
-	struct rb_node **link = &diskseq_tree.rb_node, *parent = NULL;
-
-	lockdep_assert_held(&diskseq_lock.lock);
-
-	while (*link) {
-		parent = *link;
-		if (diskseq_cmp(disk->diskseq, parent) < 0)
-			link = &parent->rb_left;
-		else
-			link = &parent->rb_right;
-	}
-	rb_link_node_rcu(&disk->diskseq_node, parent, link);
-	rb_insert_color(&disk->diskseq_node, &diskseq_tree);
-}
-
-static void diskseq_unlink(struct gendisk *disk)
-{
-	lockdep_assert_held(&diskseq_lock.lock);
-
-	rb_erase(&disk->diskseq_node, &diskseq_tree);
-	RB_CLEAR_NODE(&disk->diskseq_node);
-}
+DEFINE_SEQLOCK(diskseq_lock);
 
 /**
  * diskseq_advance - give a disk its next number
@@ -103,12 +45,7 @@ void diskseq_advance(struct gendisk *disk, atomic64_t *counter, bool sure)
 
 	write_seqlock(&diskseq_lock);
 	old = disk->diskseq;
-	/* A disk without a number is just being allocated. */
-	if (!old)
-		RB_CLEAR_NODE(&disk->diskseq_node);
-	indexed = !RB_EMPTY_NODE(&disk->diskseq_node);
-	if (indexed)
-		diskseq_unlink(disk);
+	indexed = diskseq_unlink(disk);
 	WRITE_ONCE(disk->diskseq, atomic64_inc_return(counter));
 	if (sure)
 		WRITE_ONCE(disk->mediumseq, disk->diskseq);
@@ -118,46 +55,6 @@ void diskseq_advance(struct gendisk *disk, atomic64_t *counter, bool sure)
 
 	if (indexed)
 		diskseqfs_retire(disk, old);
-}
-
-/**
- * diskseq_add - let a disk be found by its number
- * @disk: disk whose block device has just been hashed
- *
- * Must come before the ADD uevent: who hears of a number can open it.
- *
- * Context: Process context.
- */
-void diskseq_add(struct gendisk *disk)
-{
-	write_seqlock(&diskseq_lock);
-	diskseq_link(disk);
-	write_sequnlock(&diskseq_lock);
-}
-
-/**
- * diskseq_del - let a disk no longer be found by its number
- * @disk: disk whose block device has just been unhashed
- *
- * Does nothing to a disk that was never added (a hidden one).
- *
- * Context: Process context.  The caller holds @disk->open_mutex, and keeps the
- *	    disk unopenable under it.
- */
-void diskseq_del(struct gendisk *disk)
-{
-	bool indexed;
-
-	lockdep_assert_held(&disk->open_mutex);
-
-	write_seqlock(&diskseq_lock);
-	indexed = !RB_EMPTY_NODE(&disk->diskseq_node);
-	if (indexed)
-		diskseq_unlink(disk);
-	write_sequnlock(&diskseq_lock);
-
-	if (indexed)
-		diskseqfs_retire(disk, 0);
 }
 
 /* A plain load can give a mixture of two numbers on 32-bit machines. */
@@ -191,6 +88,20 @@ u64 disk_diskseq(const struct gendisk *disk)
 	return diskseq_read(&disk->diskseq);
 }
 EXPORT_SYMBOL_GPL(disk_diskseq);
+
+/**
+ * disk_mediumseq - read the number of the medium that a disk surely has
+ * @disk: the disk
+ *
+ * Only a driver that is sure of another medium moves it, see diskseq_advance().
+ *
+ * Context: Any context but interrupts.
+ * Return: The number that @disk got then.
+ */
+u64 disk_mediumseq(const struct gendisk *disk)
+{
+	return diskseq_read(&disk->mediumseq);
+}
 
 /**
  * bdev_diskseq - read the number of the medium that a block device is part of
@@ -282,11 +193,12 @@ u64 bdev_data_diskseq(const struct block_device *bdev)
 {
 	return min(bdev_cache_diskseq(bdev), bdev_diskseq(bdev));
 }
+EXPORT_SYMBOL_GPL(bdev_data_diskseq);
 
 /* Whether it is sure that the cache of @bdev is of a medium that is not there. */
 static bool bdev_cache_outlived(const struct block_device *bdev)
 {
-	return bdev_cache_diskseq(bdev) < diskseq_read(&bdev->bd_disk->mediumseq);
+	return bdev_cache_diskseq(bdev) < disk_mediumseq(bdev->bd_disk);
 }
 
 /**
@@ -420,13 +332,13 @@ bool bdev_discard_earlier(struct folio *folio)
  * @bdev: block device that the driver has just opened
  * @diskseq: number that @bdev was looked up by, or 0 if by something else
  *
- * Beside what bdev_check_diskseq() checks, what is cached must be of this
- * medium, and a partition one of its table.  One of the medium before stays for
- * as long as it, or another one, is open, since the table cannot be read again
- * then.  Not checked before the open, which is what has the table read.
+ * A partition must also be one of this medium's table.  One of the medium before
+ * stays for as long as it, or another one, is open, since the table cannot be read
+ * again then.  Not checked before the open, which is what has the table read.
  *
- * Who opens whatever is there gets what a file system that is mounted has cached:
- * it would have to be emptied for each of them, for as long as that is mounted.
+ * What is cached must be of this medium, too.  But who opens whatever is there gets
+ * what a file system that is mounted has cached: it would have to be emptied for
+ * each of them, for as long as that is mounted.
  *
  * Context: As of bdev_check_diskseq().  Waits as bdev_drop_earlier().
  * Return: As of bdev_check_diskseq(), -ESTALE also for such a partition, or
@@ -454,94 +366,6 @@ int bdev_check_opened(struct block_device *bdev, u64 diskseq)
 }
 
 /**
- * diskseq_find - look up a disk by its number
- * @diskseq: number to look for
- *
- * Context: RCU read-side critical section, which bounds the life of the result.
- * Return: The disk, or %NULL if no disk has that number now.
- */
-struct gendisk *diskseq_find(u64 diskseq)
-{
-	struct rb_node *node;
-	unsigned int seq;
-
-	RCU_LOCKDEP_WARN(!rcu_read_lock_held(), "disk looked up without RCU");
-
-	do {
-		seq = read_seqbegin(&diskseq_lock);
-		node = rb_find_rcu(&diskseq, &diskseq_tree, diskseq_cmp_key);
-	} while (read_seqretry(&diskseq_lock, seq));
-	return node_to_disk(node);
-}
-
-static struct block_device *diskseq_find_bdev(u64 diskseq, u8 partno)
-{
-	struct gendisk *disk = diskseq_find(diskseq);
-
-	if (!disk)
-		return NULL;
-	return partno ? xa_load(&disk->part_tbl, partno) : disk->part0;
-}
-
-/*
- * A partition enters the table before bdev_add() gives it its bd_dev, which
- * must not be taken for 0:0 by an access check; its device has the number from
- * before.
- */
-static dev_t bdev_devt(const struct block_device *bdev)
-{
-	return bdev->bd_device.devt;
-}
-
-/**
- * diskseq_devt - look up a device number by a sequence number
- * @diskseq: number of the disk
- * @partno: partition, or 0 for the whole disk
- * @start: set to its first sector, unless 0 is returned
- *
- * Context: Any context but interrupts.
- * Return: The device number, or 0, which no block device has, if there is no
- *	   such disk, or no such partition of this medium.
- */
-dev_t diskseq_devt(u64 diskseq, u8 partno, sector_t *start)
-{
-	struct block_device *bdev;
-
-	guard(rcu)();
-	bdev = diskseq_find_bdev(diskseq, partno);
-	/* A partition of an earlier medium may be in the table, but is not seen. */
-	if (!bdev || bdev_diskseq(bdev) != diskseq)
-		return 0;
-	*start = get_start_sect(bdev);
-	return bdev_devt(bdev);
-}
-
-/**
- * diskseq_get_no_open - get a reference on a block device by its number
- * @diskseq: number of the disk
- * @partno: partition, or 0 for the whole disk
- * @dev: device number that it must have, or 0 for any
- *
- * The reference keeps the structure, it does not open the device, and the
- * number can be another one at any time: bdev_open() has to be told it.
- *
- * Context: Any context but interrupts.
- * Return: The block device, to be released with blkdev_put_no_open(), or %NULL.
- */
-struct block_device *diskseq_get_no_open(u64 diskseq, u8 partno, dev_t dev)
-{
-	struct block_device *bdev;
-
-	guard(rcu)();
-	bdev = diskseq_find_bdev(diskseq, partno);
-	if (!bdev || (dev && bdev_devt(bdev) != dev))
-		return NULL;
-	if (!kobject_get_unless_zero(&bdev->bd_device.kobj))
-		return NULL;
-	return bdev;
-}
-
-/**
  * bdev_get_no_open - get a reference on what a block special file means
  * @dev: its device number
  * @diskseq: number of the disk that it names, or 0 to go by @dev alone
@@ -552,126 +376,24 @@ struct block_device *diskseq_get_no_open(u64 diskseq, u8 partno, dev_t dev)
  */
 struct block_device *bdev_get_no_open(dev_t dev, u64 diskseq, u8 partno)
 {
-	if (diskseq)
+	if (IS_ENABLED(CONFIG_BLOCK_DISKSEQ) && diskseq)
 		return diskseq_get_no_open(diskseq, partno, dev);
 	return blkdev_get_no_open(dev);
 }
 
-/* The first disk with a number that is not below @diskseq, or %NULL. */
-static struct gendisk *diskseq_find_from(u64 diskseq)
-{
-	struct rb_node *node = diskseq_tree.rb_node, *found = NULL;
-
-	lockdep_assert_held(&diskseq_lock.lock);
-
-	while (node) {
-		if (diskseq_cmp(diskseq, node) <= 0) {
-			found = node;
-			node = node->rb_left;
-		} else {
-			node = node->rb_right;
-		}
-	}
-	return node_to_disk(found);
-}
-
-/* Visit a disk and the partitions of its medium, but what is before @partno. */
-static bool disk_walk(struct gendisk *disk, u8 partno, diskseq_visit_t visit,
-		      void *data)
-{
-	struct block_device *part;
-	unsigned long idx;
-
-	lockdep_assert_held(&diskseq_lock.lock);
-
-	if (!partno && !visit(disk, 0, data))
-		return false;
-
-	guard(rcu)();
-	xa_for_each_start(&disk->part_tbl, idx, part, max(partno, 1)) {
-		if (bdev_diskseq(part) == disk->diskseq &&
-		    !visit(disk, idx, data))
-			return false;
-	}
-	return true;
-}
-
 /**
- * diskseq_walk - visit disks and partitions in the order of their numbers
- * @diskseq: number to start from
- * @partno: partition to start from, of the disk that has that number
- * @visit: called for each, until it returns %false
- * @data: passed to @visit
+ * bdev_file_diskseq - read which medium a file was opened for
+ * @bdev_file: open file of a block device
  *
- * Walks may go on, one from behind what the one before has visited last: a disk
- * that stays is visited once; one that changes its number may be under both.
- *
- * Context: Any context but interrupts.  @visit is called under the lock of the
- *	    index, and so may not look anything up, and should end soon.
+ * Context: Any context.
+ * Return: The number that what is read had when the file was opened, or when
+ *	   BLKGETDISKSEQ was last used on it.
  */
-void diskseq_walk(u64 diskseq, u8 partno, diskseq_visit_t visit, void *data)
+u64 bdev_file_diskseq(const struct file *bdev_file)
 {
-	struct gendisk *disk;
-
-	read_seqlock_excl(&diskseq_lock);
-	disk = diskseq_find_from(diskseq);
-	if (disk && disk->diskseq != diskseq)
-		partno = 0;
-	while (disk && disk_walk(disk, partno, visit, data)) {
-		disk = node_to_disk(rb_next(&disk->diskseq_node));
-		partno = 0;
-	}
-	read_sequnlock_excl(&diskseq_lock);
+	return READ_ONCE(bdev_file->f_diskseq);
 }
-
-/**
- * blkdev_get_by_diskseq - open a block device by its sequence number
- * @diskseq: number of the disk
- * @partno: partition, or 0 for the whole disk
- * @dev: device number that it must have as well, or 0 for any
- * @mode: open mode (BLK_OPEN_*)
- * @holder: exclusive holder identifier, or %NULL
- * @hops: holder operations
- *
- * The sibling of bdev_file_open_by_dev() for callers that know which disk they
- * mean.  When it returns a file, the number of its disk was @diskseq at a
- * moment after the driver had opened it, and no disk was opened on the way whose
- * number was another one by the time of the open, and nothing is cached of an
- * earlier medium.  The number can change later, if the medium does.
- *
- * diskseq_parse_name() turns the name of a disk into the first two arguments.
- *
- * Context: Process context, may sleep.  Takes disk->open_mutex.
- * Return: The file, to be released with bdev_fput() or fput(); -ENXIO if no
- *	   disk or partition has that number (any more), or not @dev; -EPERM if
- *	   the device cgroup of the caller forbids the open, -EBUSY if another
- *	   holder has it, or a file system of the medium before is still mounted
- *	   and holds on to its cache, or what the driver returns.
- */
-struct file *blkdev_get_by_diskseq(u64 diskseq, u8 partno, dev_t dev,
-				   blk_mode_t mode, void *holder,
-				   const struct blk_holder_ops *hops)
-{
-	struct block_device *bdev;
-	struct file *file;
-	int tries = 2, err;
-
-	/* Again, as a path walk: the open may have had the partitions read. */
-	do {
-		bdev = diskseq_get_no_open(diskseq, partno, dev);
-		if (!bdev)
-			return ERR_PTR(-ENXIO);
-
-		err = bdev_permission(bdev_devt(bdev), mode, holder);
-		if (err) {
-			blkdev_put_no_open(bdev);
-			return ERR_PTR(err);
-		}
-		file = bdev_file_open(bdev, diskseq, mode, holder, hops);
-	} while (file == ERR_PTR(-ESTALE) && --tries);
-	return file == ERR_PTR(-ESTALE) ? ERR_PTR(-ENXIO) : file;
-}
-EXPORT_SYMBOL_GPL(blkdev_get_by_diskseq);
+EXPORT_SYMBOL_GPL(bdev_file_diskseq);
 
 /**
  * inode_bdev_name - get what a block special file names
@@ -680,12 +402,20 @@ EXPORT_SYMBOL_GPL(blkdev_get_by_diskseq);
  *
  * For callers that have looked up a path themselves; see lookup_bdev_name().
  *
- * Context: Any context.
+ * The device number of a partition of a disk by number is the one that it has,
+ * which may not be that of @inode any more.
+ *
+ * Context: Any context but interrupts.
  */
 void inode_bdev_name(const struct inode *inode, struct bdev_name *name)
 {
-	name->dev = inode->i_rdev;
+	sector_t start;
+	dev_t dev = 0;
+
 	diskseqfs_get_number(inode, &name->diskseq, &name->partno);
+	if (IS_ENABLED(CONFIG_BLOCK_DISKSEQ) && name->diskseq)
+		dev = diskseq_devt(name->diskseq, name->partno, &start);
+	name->dev = dev ?: inode->i_rdev;
 }
 EXPORT_SYMBOL_GPL(inode_bdev_name);
 
@@ -708,7 +438,7 @@ struct file *bdev_file_open_by_name(const struct bdev_name *name,
 				    blk_mode_t mode, void *holder,
 				    const struct blk_holder_ops *hops)
 {
-	if (!name->diskseq)
+	if (!IS_ENABLED(CONFIG_BLOCK_DISKSEQ) || !name->diskseq)
 		return bdev_file_open_by_dev(name->dev, mode, holder, hops);
 	return blkdev_get_by_diskseq(name->diskseq, name->partno, 0, mode,
 				     holder, hops);
@@ -731,106 +461,3 @@ bool bdev_has_name(struct block_device *bdev, const struct bdev_name *name)
 		bdev_partno(bdev) == name->partno);
 }
 EXPORT_SYMBOL_GPL(bdev_has_name);
-
-/*
- * Take a number from the start of what lies before @end.  There is one way to
- * write each: a name that is compared as a string means the same disk.
- */
-static int take_number(const char **pos, const char *end, u64 max, u64 *number)
-{
-	const char *p = *pos;
-	u64 n = 0;
-
-	if (p == end || !isdigit(*p) || *p == '0')
-		return -EINVAL;
-	for (; p < end && isdigit(*p); p++) {
-		if (check_mul_overflow(n, 10ULL, &n) ||
-		    check_add_overflow(n, (u64)(*p - '0'), &n) || n > max)
-			return -ERANGE;
-	}
-	*pos = p;
-	*number = n;
-	return 0;
-}
-
-#define DISKSEQ_PART_INFIX	"-part"
-
-/**
- * diskseq_parse_name - read the name of a disk or partition
- * @name: the name, not necessarily terminated
- * @len: its length in bytes; a NUL among them makes the name invalid
- * @diskseq: set to the number of the disk
- * @partno: set to the partition, or to 0 for the whole disk
- *
- * A name is "12" for a disk and "12-part3" for a partition of it, in decimal
- * without sign, leading zero or white space; see diskseq_format_name().
- *
- * Context: Any context.
- * Return: 0; -EINVAL if @name is not of this form; -ERANGE if a number in it is
- *	   greater than any disk or partition can have.  The results are set
- *	   only on success.
- */
-int diskseq_parse_name(const char *name, size_t len, u64 *diskseq, u8 *partno)
-{
-	const size_t infix = strlen(DISKSEQ_PART_INFIX);
-	const char *end = name + len;
-	u64 seq, part = 0;
-	int err;
-
-	err = take_number(&name, end, U64_MAX, &seq);
-	if (err)
-		return err;
-
-	if (name != end) {
-		if (end - name < infix ||
-		    memcmp(name, DISKSEQ_PART_INFIX, infix))
-			return -EINVAL;
-		name += infix;
-		err = take_number(&name, end, DISK_MAX_PARTS - 1, &part);
-		if (err)
-			return err;
-		if (name != end)
-			return -EINVAL;
-	}
-
-	*diskseq = seq;
-	*partno = part;
-	return 0;
-}
-EXPORT_SYMBOL_GPL(diskseq_parse_name);
-
-/**
- * diskseq_format_name - write the name of a disk or partition
- * @name: buffer of at least %DISKSEQ_NAME_SIZE bytes
- * @diskseq: number of the disk
- * @partno: partition, or 0 for the whole disk
- *
- * Context: Any context.
- * Return: The length of the name, without the NUL that ends it.
- */
-int diskseq_format_name(char *name, u64 diskseq, u8 partno)
-{
-	const size_t infix = strlen(DISKSEQ_PART_INFIX);
-	int len = num_to_str(name, DISKSEQ_NAME_SIZE, diskseq, 0);
-
-	if (partno) {
-		memcpy(name + len, DISKSEQ_PART_INFIX, infix);
-		len += infix;
-		len += num_to_str(name + len, DISKSEQ_NAME_SIZE - len, partno, 0);
-	}
-	name[len] = '\0';
-	return len;
-}
-
-/**
- * bdev_format_name - write the name that a block device has now
- * @bdev: disk or partition
- * @name: buffer of at least %DISKSEQ_NAME_SIZE bytes
- *
- * Context: Any context but interrupts.
- */
-void bdev_format_name(const struct block_device *bdev, char *name)
-{
-	diskseq_format_name(name, bdev_diskseq(bdev), bdev_partno(bdev));
-}
-EXPORT_SYMBOL_GPL(bdev_format_name);

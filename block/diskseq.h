@@ -8,6 +8,7 @@
 #define BLOCK_DISKSEQ_H
 
 #include <linux/atomic.h>
+#include <linux/seqlock_types.h>
 #include <linux/types.h>
 
 struct block_device;
@@ -16,15 +17,46 @@ struct folio;
 struct gendisk;
 struct inode;
 
+extern seqlock_t diskseq_lock;
+
 void inc_diskseq_unsure(struct gendisk *disk);
 void diskseq_advance(struct gendisk *disk, atomic64_t *counter, bool sure);
+
+#ifdef CONFIG_BLOCK_DISKSEQ
+void diskseq_link(struct gendisk *disk);
+bool diskseq_unlink(struct gendisk *disk);
+bool diskseq_is_linked(const struct gendisk *disk);
 void diskseq_add(struct gendisk *disk);
 void diskseq_del(struct gendisk *disk);
+#else
+static inline void diskseq_link(struct gendisk *disk)
+{
+}
+
+static inline bool diskseq_unlink(struct gendisk *disk)
+{
+	return false;
+}
+
+static inline bool diskseq_is_linked(const struct gendisk *disk)
+{
+	return false;
+}
+
+static inline void diskseq_add(struct gendisk *disk)
+{
+}
+
+static inline void diskseq_del(struct gendisk *disk)
+{
+}
+#endif
 
 int bdev_check_diskseq(struct block_device *bdev, u64 diskseq);
 int bdev_check_opened(struct block_device *bdev, u64 diskseq);
 
 void bdev_set_diskseq(struct block_device *part, u64 diskseq);
+u64 disk_mediumseq(const struct gendisk *disk);
 u64 bdev_cache_diskseq(const struct block_device *bdev);
 int bdev_drop_earlier(struct block_device *bdev);
 bool bdev_caches_earlier(const struct block_device *bdev);

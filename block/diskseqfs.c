@@ -9,6 +9,7 @@
  * See Documentation/filesystems/diskseqfs.rst.
  */
 #include <linux/blkdev.h>
+#include <linux/exportfs.h>
 #include <linux/fs.h>
 #include <linux/fs_context.h>
 #include <linux/fs_parser.h>
@@ -21,7 +22,6 @@
 #include <linux/seqlock.h>
 #include <linux/slab.h>
 #include <linux/statfs.h>
-#include <linux/sysfs.h>
 #include <linux/workqueue.h>
 #include <linux/xattr.h>
 
@@ -624,17 +624,29 @@ static int diskseqfs_init_inode(struct inode *inode, u64 diskseq, dev_t dev,
  * Is an inode still that of its name?  A partition that is added again when the
  * table is read again begins at the same sector, but often has another device
  * number.  If something is set by hand, the inode gets that, and stays.
+ *
+ * What was looked up to find the inode may be older than what was set by hand.
  */
-static bool diskseqfs_take_over(struct inode *inode, dev_t dev, sector_t start)
+static bool diskseqfs_take_over(struct inode *inode)
 {
-	if (DISKSEQFS_I(inode)->start != start)
+	struct diskseqfs_inode *di = DISKSEQFS_I(inode);
+	sector_t start;
+	dev_t dev;
+
+	dev = diskseq_devt(di->diskseq, di->partno, &start);
+	if (!dev || di->start != start)
 		return false;
 	if (inode->i_rdev == dev)
 		return true;
-	if (!diskseqfs_is_kept(inode))
-		return false;
-	WRITE_ONCE(inode->i_rdev, dev);
-	return true;
+
+	/* Who is about to set something sees that it is late, or is seen. */
+	spin_lock(&diskseqfs_lock);
+	if (diskseqfs_is_kept(inode))
+		WRITE_ONCE(inode->i_rdev, dev);
+	else
+		di->retired = true;
+	spin_unlock(&diskseqfs_lock);
+	return inode->i_rdev == dev;
 }
 
 static struct inode *diskseqfs_get_inode(struct super_block *sb, u64 diskseq,
@@ -659,7 +671,7 @@ static struct inode *diskseqfs_get_inode(struct super_block *sb, u64 diskseq,
 				     diskseqfs_test_inode, diskseqfs_set_inode,
 				     &key)) &&
 	       !(inode->i_state & I_NEW) &&
-	       !diskseqfs_take_over(inode, dev, start)) {
+	       !diskseqfs_take_over(inode)) {
 		remove_inode_hash(inode);
 		diskseqfs_forget(inode);
 		iput(inode);
@@ -810,6 +822,65 @@ static const struct file_operations diskseqfs_dir_operations = {
 	.llseek		= generic_file_llseek,
 };
 
+struct diskseqfs_fid {
+	/* Zero, as all else, in a handle of the directory */
+	u64			diskseq;
+	/* Of a partition, as in its inode, so that the next one is not taken for it */
+	u64			start;
+	u32			partno;
+} __packed;
+
+#define DISKSEQFS_FID_WORDS	(sizeof(struct diskseqfs_fid) / sizeof(u32))
+
+static int diskseqfs_encode_fh(struct inode *inode, u32 *fh, int *max_len,
+			       struct inode *parent)
+{
+	struct diskseqfs_fid *fid = (struct diskseqfs_fid *)fh;
+	bool fits = *max_len >= DISKSEQFS_FID_WORDS;
+	u64 diskseq;
+	u8 partno;
+
+	*max_len = DISKSEQFS_FID_WORDS;
+	if (!fits)
+		return FILEID_INVALID;
+
+	diskseqfs_get_number(inode, &diskseq, &partno);
+	fid->diskseq = diskseq;
+	fid->partno = partno;
+	fid->start = diskseq ? DISKSEQFS_I(inode)->start : 0;
+	return FILEID_DISKSEQFS;
+}
+
+/* By the name, so that what is found is what a path would lead to. */
+static struct dentry *diskseqfs_fh_to_dentry(struct super_block *sb,
+					     struct fid *fh, int fh_len,
+					     int fh_type)
+{
+	const struct diskseqfs_fid *fid = (struct diskseqfs_fid *)fh->raw;
+	char name[DISKSEQ_NAME_SIZE];
+	struct dentry *dentry;
+	int len;
+
+	if (fh_type != FILEID_DISKSEQFS || fh_len < DISKSEQFS_FID_WORDS ||
+	    fid->partno > U8_MAX)
+		return NULL;
+	if (!fid->diskseq)
+		return dget(sb->s_root);
+
+	len = diskseq_format_name(name, fid->diskseq, fid->partno);
+	dentry = lookup_positive_unlocked(name, sb->s_root, len);
+	if (!IS_ERR(dentry) && DISKSEQFS_I(d_inode(dentry))->start != fid->start) {
+		dput(dentry);
+		return NULL;
+	}
+	return dentry;
+}
+
+static const struct export_operations diskseqfs_export_operations = {
+	.encode_fh	= diskseqfs_encode_fh,
+	.fh_to_dentry	= diskseqfs_fh_to_dentry,
+};
+
 static struct inode *diskseqfs_alloc_inode(struct super_block *sb)
 {
 	struct diskseqfs_inode *di;
@@ -873,11 +944,12 @@ static int diskseqfs_fill_super(struct super_block *sb, struct fs_context *fc)
 
 	sb->s_magic = DISKSEQFS_MAGIC;
 	sb->s_op = &diskseqfs_super_operations;
+	sb->s_export_op = &diskseqfs_export_operations;
 	sb->s_xattr = diskseqfs_xattr_handlers;
 	sb->s_flags |= SB_POSIXACL;
 	sb->s_blocksize = PAGE_SIZE;
 	sb->s_blocksize_bits = PAGE_SHIFT;
-	sb->s_maxbytes = MAX_LFS_FILESIZE;	/* bounds positions in the root */
+	sb->s_maxbytes = LLONG_MAX;	/* bounds positions in the root */
 	sb->s_time_gran = 1;
 	/*
 	 * Not SB_I_NODEV: that is for mounts from user namespaces, which the
@@ -1045,19 +1117,11 @@ static void diskseqfs_init_once(void *inode)
 
 static int __init diskseqfs_init(void)
 {
-	int err;
-
 	diskseqfs_inode_cachep = kmem_cache_create("diskseqfs_inode",
 						   sizeof(struct diskseqfs_inode), 0,
 						   SLAB_RECLAIM_ACCOUNT |
 						   SLAB_ACCOUNT | SLAB_PANIC,
 						   diskseqfs_init_once);
-	err = sysfs_create_mount_point(fs_kobj, "diskseqfs");
-	if (err)
-		return err;
-	err = register_filesystem(&diskseqfs_type);
-	if (err)
-		sysfs_remove_mount_point(fs_kobj, "diskseqfs");
-	return err;
+	return register_filesystem(&diskseqfs_type);
 }
 fs_initcall(diskseqfs_init);

@@ -69,7 +69,11 @@ static int diskseqfs_handle_event(struct fsnotify_mark *mark, u32 mask,
 
 static void diskseqfs_free_mark(struct fsnotify_mark *mark)
 {
-	kmem_cache_free(diskseqfs_watch_cachep, mark_to_watch(mark));
+	struct diskseqfs_watch *watch = mark_to_watch(mark);
+
+	/* Each file has told of its close. */
+	WARN_ON_ONCE(watch->node);
+	kmem_cache_free(diskseqfs_watch_cachep, watch);
 }
 
 static const struct fsnotify_ops diskseqfs_fsnotify_ops = {
@@ -86,8 +90,17 @@ static struct diskseqfs_watch *diskseqfs_get_watch(struct inode *inode)
 
 	do {
 		mark = fsnotify_find_inode_mark(inode, diskseqfs_group);
-		if (mark)
+		if (mark) {
+			/*
+			 * Who adds it has put it into the list, but maybe not
+			 * yet into what is asked first for each event.
+			 */
+			if (DISKSEQFS_EVENTS & ~READ_ONCE(inode->i_fsnotify_mask)) {
+				fsnotify_group_lock(diskseqfs_group);
+				fsnotify_group_unlock(diskseqfs_group);
+			}
 			return mark_to_watch(mark);
+		}
 
 		watch = kmem_cache_zalloc(diskseqfs_watch_cachep, GFP_KERNEL);
 		if (!watch)
