@@ -675,6 +675,17 @@ TEST_F(access, directory_has_no_writers)
 	become_root();
 }
 
+/* What else a directory has can be set. */
+TEST_F(access, directory_has_its_times)
+{
+	const struct timespec times[2] = { { .tv_sec = 1 }, { .tv_sec = 2 } };
+	struct stat st;
+
+	ASSERT_EQ(0, utimensat(AT_FDCWD, diskseqfs_dir, times, 0));
+	ASSERT_EQ(0, stat(diskseqfs_dir, &st));
+	EXPECT_EQ(2, st.st_mtime);
+}
+
 /* The directory stays root's, for all to read; that of entries, see owner_test. */
 TEST_F(access, directory_cannot_be_given)
 {
@@ -689,20 +700,6 @@ TEST_F(access, directory_cannot_be_given)
 	EXPECT_EQ(S_IFDIR | 0755, st.st_mode);
 	EXPECT_EQ(0, st.st_uid);
 	EXPECT_EQ(0, st.st_gid);
-}
-
-/* The kernel offers a place to mount it, known before any device manager. */
-TEST_F(access, sysfs_has_a_mount_point)
-{
-	char path[64];
-	struct stat st;
-
-	ASSERT_EQ(0, stat("/sys/fs/diskseqfs", &st));
-	EXPECT_TRUE(S_ISDIR(st.st_mode));
-	ASSERT_EQ(0, mount("none", "/sys/fs/diskseqfs", "diskseqfs", 0, NULL));
-	sprintf(path, "/sys/fs/diskseqfs/%" PRIu64, self->number);
-	EXPECT_EQ(0, open_errno(path, O_RDWR));
-	EXPECT_EQ(0, umount("/sys/fs/diskseqfs"));
 }
 
 TEST_HARNESS_MAIN_NEED(FOR_DISKSEQFS)

@@ -715,24 +715,6 @@ TEST_F(bdev, confined_look_up_works)
 	EXPECT_EQ(EXDEV, openat2_errno(AT_FDCWD, self->entry, RESOLVE_NO_XDEV));
 }
 
-/* Entries have no file handles, and none are promised. */
-TEST_F(bdev, no_file_handles)
-{
-	union {
-		struct file_handle handle;
-		char space[sizeof(struct file_handle) + MAX_HANDLE_SZ];
-	} u = { .handle.handle_bytes = MAX_HANDLE_SZ };
-	int mount_id;
-
-	EXPECT_EQ(-1, name_to_handle_at(AT_FDCWD, self->entry, &u.handle,
-					&mount_id, 0));
-	EXPECT_EQ(EOPNOTSUPP, errno);
-	u.handle.handle_bytes = MAX_HANDLE_SZ;
-	EXPECT_EQ(-1, name_to_handle_at(self->dir, "", &u.handle, &mount_id,
-					AT_EMPTY_PATH));
-	EXPECT_EQ(EOPNOTSUPP, errno);
-}
-
 /* stat() shows a block special file with the device number of the disk. */
 TEST_F(bdev, stat_shows_the_device)
 {

@@ -3,12 +3,12 @@
  * A CD-ROM drive by number: each disc that is put into it has one number, which
  * its event announces and which opens it.
  *
- * QEMU has to change the discs, so this needs one that is started as scripts/test
- * of the diskseq overlay does: with a drive "test-cd", a port "test-qmp" of the
- * guest that leads to QEMU's monitor, and the images cd0 and cd1, which say so in
- * their first block, in the folder that DISKSEQ_CD_FOLDER names.
+ * QEMU has to change the discs, so this needs one that is started with a drive
+ * "test-cd", a port "test-qmp" of the guest that leads to QEMU's monitor, and the
+ * images cd0 and cd1, which say so in their first block, in the folder that
+ * DISKSEQ_CD_FOLDER names.
  *
- * SEEN failing on a kernel with scripts/mutants/cd-reported-twice.patch.
+ * SEEN failing on a kernel where an open reads half of what the drive says of a disc.
  */
 #define _GNU_SOURCE
 #include <err.h>
@@ -134,7 +134,7 @@ FIXTURE_SETUP(cd)
 
 	self->monitor = getenv(FOLDER) ? open_monitor() : -1;
 	if (self->monitor < 0)
-		SKIP(return, "needs QEMU as scripts/test starts it");
+		SKIP(return, "needs a QEMU that changes the disc, see cd_test.c");
 	/* Once is enough, and later it is an error. */
 	qmp(self->monitor, "qmp_capabilities", "");
 	diskseqfs_private();

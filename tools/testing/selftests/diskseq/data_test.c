@@ -409,8 +409,8 @@ TEST_F(scsi, dirty_page_is_not_written_to_the_next_medium)
 
 /*
  * A drive that was reset may have another medium, and most probably has not: the
- * number is another one, and what is dirty is written.  SEEN failing with
- * scripts/mutants/unsure-forgets-dirty.patch.
+ * number is another one, and what is dirty is written.  SEEN failing where it is
+ * taken for another one.
  */
 TEST_F(scsi, dirty_page_survives_a_reset)
 {

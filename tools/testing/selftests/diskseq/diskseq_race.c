@@ -153,12 +153,28 @@ void race_persist(struct target *t, const char *what,
 		  int (*step)(struct target *t))
 {
 	time_t end = time(NULL) + DEADLINE_S;
+	bool late;
 
-	while (step(t) < 0) {
-		if (errno != EBUSY || time(NULL) >= end)
+	/* Once more when it is late: the machine may not have gone on. */
+	for (;;) {
+		late = time(NULL) >= end;
+		if (step(t) >= 0)
+			return;
+		if (errno != EBUSY || late)
 			err(1, "%s %s", what, t->node);
 		usleep(100);
 	}
+}
+
+int race_open_step(struct target *t)
+{
+	int fd = open(t->node, O_RDONLY | O_CLOEXEC);
+
+	if (fd >= 0)
+		return close(fd);
+	if (errno == ENXIO || errno == ENOENT)
+		errno = EBUSY;
+	return -1;
 }
 
 void race_mismatch(const char *format, ...)
@@ -414,7 +430,9 @@ static void close_attempt(struct attempt *a, enum opener how)
 
 	if (a->fd < 0)
 		return;
+	race_io_begin();
 	close(a->fd);
+	race_io_end();
 	if (how == BY_MOUNT && umount2(mount_point(dir), 0))
 		err(1, "umount %s", dir);
 }

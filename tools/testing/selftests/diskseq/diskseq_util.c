@@ -236,28 +236,30 @@ uint64_t loop_attach(int nr, int image_fd, uint32_t flags)
 	return diskseq;
 }
 
-void loop_wait_detached(int nr)
+static bool loop_is_detached(int nr)
 {
-	time_t end = time(NULL) + WAIT_S;
 	struct loop_info64 info;
 	int fd, ret, error;
 
-	do {
-		fd = open(loop_path(nr), O_RDWR | O_CLOEXEC);
-		if (fd >= 0) {
-			ret = ioctl(fd, LOOP_GET_STATUS64, &info);
-			error = errno;
-			/* A descriptor of ours keeps it attached: do not hold one. */
-			close(fd);
-			if (ret && error == ENXIO)
-				return;
-		} else if (errno != ENXIO) {
+	fd = open(loop_path(nr), O_RDWR | O_CLOEXEC);
+	if (fd < 0) {
+		if (errno != ENXIO)
 			err(1, "%s", loop_path(nr));
-		}
-		/* ENXIO: who was opening it when it was detached holds it still. */
-		usleep(1000);
-	} while (time(NULL) < end);
-	errx(1, "%s is still attached after %d s", loop_path(nr), WAIT_S);
+		/* Who was opening it when it was detached holds it still. */
+		return false;
+	}
+	ret = ioctl(fd, LOOP_GET_STATUS64, &info);
+	error = errno;
+	/* A descriptor of ours keeps it attached: do not hold one. */
+	close(fd);
+	return ret && error == ENXIO;
+}
+
+void loop_wait_detached(int nr)
+{
+	if (!wait_until(loop_is_detached(nr)))
+		errx(1, "%s is still attached after %d s", loop_path(nr),
+		     WAIT_S);
 }
 
 void loop_detach(int nr)

@@ -19,14 +19,20 @@
 #define IMAGE_SIZE	(1 << 20)
 #define STAMP_SIZE	64
 #define WAIT_S	10
+#define WAIT_LOOKS	500
 
-/* Wait until @condition holds: true, or false if it does not in time. */
+/*
+ * Wait until @condition holds: true, or false if it does not in time.  That is not
+ * the clock alone, which goes on for a virtual machine that stands still.
+ */
 #define wait_until(condition)						\
 ({									\
 	time_t __end = time(NULL) + WAIT_S;				\
+	unsigned int __looks = 0;					\
 	bool __holds;							\
 									\
-	while (!(__holds = (condition)) && time(NULL) < __end)		\
+	while (!(__holds = (condition)) &&				\
+	       (__looks++ < WAIT_LOOKS || time(NULL) < __end))		\
 		usleep(1000);						\
 	__holds;							\
 })

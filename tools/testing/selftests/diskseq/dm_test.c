@@ -65,6 +65,20 @@ static int dm_create(const char *name, int loop_nr)
 		   name, dm_major(), DM_MINOR, dm_table(loop_nr));
 }
 
+/* The other one, half of it on one disk and half on another, or the same. */
+#define TABLE_OF_TWO	"'0 8 linear %s 0\\n8 8 linear %s 8\\n'"
+
+static int dm_create_of_two(const char *first, const char *second)
+{
+	return run("printf " TABLE_OF_TWO " | dmsetup create --noudevsync " DM_OTHER_NAME " 2>&-",
+		   first, second);
+}
+
+static bool dm_depends_on(int disks)
+{
+	return !run("dmsetup deps " DM_OTHER_NAME " | grep -q '^%d '", disks);
+}
+
 static int dm_remove(const char *name)
 {
 	return run("dmsetup remove --noudevsync %s", name);
@@ -149,8 +163,7 @@ static void *change_fd(void *arg)
  * A loop device on the dm disk, which is suspended when the file is exchanged: a
  * read is under way, for which the exchange has to wait.  Whoever looks at the
  * number meanwhile has one that is not that of the new file, and what is read is
- * not taken for the new file's.  Seen failing with loop-change-numbered-early.patch
- * of the project's scripts/mutants/.
+ * not taken for the new file's.  Seen failing where the number changes first.
  */
 TEST_F(dm, loop_has_number_of_new_file_when_it_has_the_file)
 {
@@ -190,6 +203,29 @@ TEST_F(dm, number_opens_the_disk)
 {
 	EXPECT_TRUE(opens_as(self->number, 0, "RIGHT-DISK"));
 	EXPECT_TRUE(node_opens_as(DM_NODE, "RIGHT-DISK"));
+}
+
+/* A table with a disk under several names has it once; one name may be its number. */
+TEST_F(dm, table_has_a_disk_once_by_each_of_its_names)
+{
+	char device[32], path[64];
+	struct stat st;
+
+	ASSERT_EQ(0, stat(loop_path(self->right_nr), &st));
+	sprintf(device, "%u:%u", major(st.st_rdev), minor(st.st_rdev));
+	path_by_number(path, diskseq_of_path(loop_path(self->right_nr)), 0);
+	ASSERT_EQ(0, dm_create_of_two(device, path));
+	EXPECT_TRUE(node_opens_as("/dev/mapper/" DM_OTHER_NAME, "RIGHT-DISK"));
+	EXPECT_TRUE(dm_depends_on(1));
+	ASSERT_EQ(0, dm_remove(DM_OTHER_NAME));
+
+	path_by_number(path, diskseq_of_path(loop_path(self->wrong_nr)), 0);
+	ASSERT_EQ(0, dm_create_of_two(device, path));
+	EXPECT_TRUE(dm_depends_on(2));
+	ASSERT_EQ(0, dm_remove(DM_OTHER_NAME));
+
+	/* A device number that there cannot be */
+	EXPECT_NE(0, dm_create_of_two("4294967295:0", path));
 }
 
 /* Another disk with the same device number does not answer to the old number. */
@@ -271,8 +307,8 @@ TEST_F(dm, deferred_removal_retires_number_on_last_close)
 
 /*
  * A table keeps a disk that was unplugged, while another one has its device
- * number: a path by number means the other one.  Seen failing with
- * dm-shares-by-device-number.patch of the project's scripts/mutants/.
+ * number: a path by number means the other one.  Seen failing where tables share
+ * what has the same device number.
  */
 TEST_F(dm, successor_of_an_unplugged_disk_is_not_taken_for_it)
 {

@@ -10,7 +10,7 @@
  * FAULT_INJECTION_USERCOPY more can fail, and on a kernel with kmemleak and KASAN it
  * shows more.
  *
- * SEEN failing: chmod_with_acl with scripts/mutants/chmod-half-done.patch.
+ * SEEN failing: chmod_with_acl on a kernel that changes the mode before the ACL.
  */
 #define _GNU_SOURCE
 #include <dirent.h>

@@ -4,9 +4,8 @@
  * disk to keep udev from it, or another mkfs, keeps away those who come by number,
  * and the other way round.
  *
- * SEEN failing: with scripts/mutants/flock-by-path.patch all that have two paths,
- * with flock-not-released.patch those that close, with flock-not-in-fdinfo.patch
- * lock_is_shown.
+ * SEEN failing: if a lock is the path's, all that have two paths; if it is not
+ * released, those that close; if fdinfo does not have it, lock_is_shown.
  */
 #define _GNU_SOURCE
 #include <err.h>

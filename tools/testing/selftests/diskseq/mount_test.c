@@ -15,6 +15,7 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <linux/loop.h>
 
 #include "diskseq_util.h"
@@ -155,6 +156,25 @@ TEST_F(mount, file_system_takes_its_options)
 	EXPECT_EQ(EINVAL, variant->again(none));
 	EXPECT_EQ(S_IFBLK | 0666, mode_there(self->number));
 }
+
+#ifdef SYS_ustat
+/* What is mounted by number is found by the device number, as it always was. */
+TEST_F(mount, ustat_finds_what_is_mounted)
+{
+	const struct option no_option = { NULL, NULL };
+	char buffer[256];
+	struct stat st;
+
+	NEED(FOR_EXT4);
+	ASSERT_EQ(0, run("mkfs.ext4 -q -O ^has_journal %s",
+			 loop_path(self->nr)));
+	ASSERT_EQ(0, stat(loop_path(self->nr), &st));
+	EXPECT_EQ(-1, syscall(SYS_ustat, (unsigned int)st.st_rdev, buffer));
+	ASSERT_EQ(0, variant->mount("ext4", self->entry, no_option));
+	EXPECT_EQ(0, syscall(SYS_ustat, (unsigned int)st.st_rdev, buffer));
+	ASSERT_EQ(0, umount(MOUNT_POINT));
+}
+#endif
 
 /* An entry is what the file system is on, as long as that disk is there. */
 TEST_F(mount, entry_mounts_its_disk_or_nothing)

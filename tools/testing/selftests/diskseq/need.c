@@ -74,6 +74,12 @@ static bool has_io_uring(void)
 #endif
 }
 
+static bool has_fhandle(void)
+{
+	return syscall(SYS_name_to_handle_at, -1, NULL, NULL, NULL, 0) < 0 &&
+	       errno == EFAULT;
+}
+
 static bool is_dom0(void)
 {
 	FILE *file = fopen("/proc/xen/capabilities", "r");
@@ -134,6 +140,7 @@ static const struct {
 	{ "diskseqfs", has_diskseqfs, NULL, "no diskseqfs in this kernel" },
 	{ "loop", has_loop, NULL, "no loop device to be had" },
 	{ "io_uring", has_io_uring, NULL, NO_IO_URING },
+	{ "fhandle", has_fhandle, NULL, "no file handles in this kernel" },
 	{ "dom0", is_dom0, NULL, "not in a Xen dom0" },
 	{ "fs:", NULL, has_fs, "no file system %s in this kernel" },
 	{ "tool:", NULL, has_tool, "no program %s in $PATH" },

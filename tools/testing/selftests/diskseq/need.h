@@ -7,6 +7,7 @@
  *	diskseqfs		to mount it
  *	loop			a free loop device
  *	io_uring		that the kernel has it and lets us, and liburing at build
+ *	fhandle			that the kernel has name_to_handle_at()
  *	dom0			to be the one that Xen gives its disks to
  *	fs:TYPE			a file system, built in or as a module
  *	tool:NAME		a program in $PATH
@@ -37,12 +38,26 @@ do {									\
 		SKIP(return, "%s", __missing);				\
 } while (0)
 
+/*
+ * The harness ends a test after 30 seconds, which an emulated machine that is busy
+ * can need for programs such as dmsetup.  What hangs is found out all the same.
+ */
+#define PATIENCE_S	240
+
 /* TEST_HARNESS_MAIN of tests that all need the same. */
 #define TEST_HARNESS_MAIN_NEED(...)					\
 int main(int argc, char **argv)						\
 {									\
 	const char *missing = MISSING(__VA_ARGS__);			\
+	struct __fixture_metadata *f;					\
+	struct __test_metadata *t;					\
 									\
+	for (f = __fixture_list; f; f = f->next) {			\
+		for (t = f->tests; t; t = t->next) {			\
+			if (t->timeout < PATIENCE_S)			\
+				t->timeout = PATIENCE_S;		\
+		}							\
+	}								\
 	if (missing) {							\
 		ksft_print_header();					\
 		ksft_exit_skip("%s\n", missing);			\

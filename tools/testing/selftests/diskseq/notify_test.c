@@ -3,10 +3,9 @@
  * Who watches the node of a disk hears of what is done by number just what he
  * would hear if it were done by the node, and of the node nothing else than before.
  *
- * SEEN failing: without CONFIG_BLOCK_DISKSEQFS_NOTIFY, or with
- * scripts/mutants/notify-not-told.patch, all but node_is_let_go_with_the_disk and
- * next_disk_of_the_name_hears_nothing; these with notify-keeps-node.patch and
- * notify-by-name.patch.
+ * SEEN failing: without CONFIG_BLOCK_DISKSEQFS_NOTIFY, all but
+ * node_is_let_go_with_the_disk and next_disk_of_the_name_hears_nothing; these if the
+ * node is kept, and if it is looked up by its name each time.
  */
 #define _GNU_SOURCE
 #include <err.h>
@@ -477,6 +476,39 @@ TEST_F(notify, next_disk_of_the_name_hears_nothing)
 	EXPECT_STREQ("open close open modify close_write ", heard(fd));
 	close(fd);
 	null_remove();
+}
+
+/* The entry opens all the same if the node is elsewhere, and what is there is not told. */
+TEST_F(notify, node_that_has_been_put_elsewhere_is_let_be)
+{
+	char elsewhere[64];
+	struct stat st;
+	int fd;
+
+	sprintf(elsewhere, "%s-elsewhere", self->node);
+	ASSERT_EQ(0, stat(self->node, &st));
+	ASSERT_EQ(0, rename(self->node, elsewhere));
+	open_to_write(self->entry);
+
+	ASSERT_EQ(0, mknod(self->node, S_IFREG | 0600, 0));
+	fd = watch(self->node);
+	open_to_write(self->entry);
+	EXPECT_STREQ("", heard(fd));
+	close(fd);
+	ASSERT_EQ(0, unlink(self->node));
+
+	ASSERT_EQ(0, mknod(self->node, S_IFBLK | 0600, st.st_rdev + 1));
+	fd = watch(self->node);
+	open_to_write(self->entry);
+	EXPECT_STREQ("", heard(fd));
+	close(fd);
+	ASSERT_EQ(0, unlink(self->node));
+
+	ASSERT_EQ(0, rename(elsewhere, self->node));
+	fd = watch(self->node);
+	open_to_write(self->entry);
+	EXPECT_STREQ("open close_write ", heard(fd));
+	close(fd);
 }
 
 /* Nobody holds the node for longer than files are open: its watch ends with it. */

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <linux/fs.h>
@@ -234,9 +235,81 @@ TEST_F(partition, device_numbers_that_change_places_mislead_nobody)
 }
 
 /*
+ * What is mounted of one partition can have the device number that another one had:
+ * a handle on the entry of that does not get it.
+ */
+TEST_F(partition, superblock_of_another_partition_is_not_shared)
+{
+	char path[64], first[64];
+	dev_t rdev1;
+	int handle;
+
+	NEED(FOR_EXT4);
+	mkdir("/tmp/partition_test", 0700);
+	mkdir("/tmp/partition_other", 0700);
+	ASSERT_EQ(0, add_partition(self->fd, 1));
+	rdev1 = rdev_of(self->number, 1);
+	handle = open_by_number(self->number, 1, O_PATH);
+	ASSERT_LE(0, handle);
+	sprintf(first, "/proc/self/fd/%d", handle);
+	ASSERT_EQ(0, del_partition(self->fd, 1));
+	ASSERT_TRUE(wait_until(!add_partition(self->fd, 2) &&
+			       (rdev_of(self->number, 2) == rdev1 ||
+				(del_partition(self->fd, 2), false))));
+
+	path_by_number(path, self->number, 2);
+	ASSERT_EQ(0, run("mkfs.ext4 -q -F -O ^has_journal %s", path));
+	ASSERT_EQ(0, mount(path, "/tmp/partition_test", "ext4", 0, NULL));
+	EXPECT_EQ(-1, mount(first, "/tmp/partition_other", "ext4", 0, NULL));
+	EXPECT_EQ(ENXIO, errno);
+	umount("/tmp/partition_other");
+
+	/* Its own name shares it. */
+	EXPECT_EQ(0, mount(path, "/tmp/partition_other", "ext4", 0, NULL));
+	umount("/tmp/partition_other");
+	EXPECT_EQ(0, umount("/tmp/partition_test"));
+	close(handle);
+}
+
+/*
+ * A handle on the entry of a partition that has another device number since is
+ * still of that partition, and what is mounted by it has that device number.  SEEN
+ * failing (ESTALE) where the number that it had is what is mounted.
+ */
+TEST_F(partition, handle_mounts_what_has_another_device_number)
+{
+	struct stat st;
+	char path[64];
+	dev_t rdev;
+	int handle;
+
+	NEED(FOR_EXT4);
+	mkdir("/tmp/partition_test", 0700);
+	ASSERT_EQ(0, add_partition(self->fd, 1));
+	rdev = rdev_of(self->number, 1);
+	path_by_number(path, self->number, 1);
+	ASSERT_EQ(0, run("mkfs.ext4 -q -F -O ^has_journal %s", path));
+	handle = open(path, O_PATH | O_CLOEXEC);
+	ASSERT_LE(0, handle);
+	sprintf(path, "/proc/self/fd/%d", handle);
+	ASSERT_EQ(0, del_partition(self->fd, 1));
+	ASSERT_TRUE(wait_until(!add_partition(self->fd, 2) &&
+			       (rdev_of(self->number, 2) == rdev ||
+				(del_partition(self->fd, 2), false))));
+	ASSERT_EQ(0, add_partition(self->fd, 1));
+	ASSERT_NE(rdev, rdev_of(self->number, 1));
+
+	EXPECT_EQ(0, mount(path, "/tmp/partition_test", "ext4", 0, NULL));
+	EXPECT_EQ(0, stat("/tmp/partition_test", &st));
+	EXPECT_EQ(rdev_of(self->number, 1), st.st_dev);
+	umount("/tmp/partition_test");
+	close(handle);
+}
+
+/*
  * While a partition is open, the table of a new medium cannot be read.  What is
- * still in memory then has the extents of the medium before.  Seen failing with
- * partition-of-earlier-medium.patch of the project's scripts/mutants/.
+ * still in memory then has the extents of the medium before.  Seen failing where
+ * the number of a partition is not compared.
  */
 TEST_F(partition, partition_of_an_earlier_medium_is_not_opened)
 {

@@ -145,6 +145,10 @@ bool area_check(const void *area, uint64_t label, uint64_t *found);
 void write_begin(uint64_t label);
 void write_end(bool changed);
 
+/* Around all that reads or writes a disk, in any thread; the last close writes. */
+void race_io_begin(void);
+void race_io_end(void);
+
 /* Say what was wrong, and count it. */
 __attribute__((format(printf, 1, 2)))
 void race_mismatch(const char *format, ...);
@@ -177,6 +181,8 @@ void race_read(const char *path, char *value, size_t size);
 /* Call @step until it does not fail with EBUSY, with a deadline. */
 void race_persist(struct target *t, const char *what,
 		  int (*step)(struct target *t));
+/* A step for it: the node of a disk comes before it can be opened. */
+int race_open_step(struct target *t);
 
 struct stalled_counts {
 	unsigned long tried, refused, mismatches;

@@ -85,8 +85,10 @@ static void hoard_close(struct hoard *h)
 {
 	if (h->map)
 		munmap(h->map, STAMPED_SIZE);
+	race_io_begin();
 	if (h->fd >= 0)
 		close(h->fd);
+	race_io_end();
 	h->map = NULL;
 	h->fd = -1;
 }
@@ -117,6 +119,7 @@ static void hoard_take(struct hoard *h, uint64_t *seed)
 		err(1, "pipe");
 	h->target = t;
 	h->until = t->turn + 1 + race_random(seed, HOARD_TURNS);
+	race_io_begin();
 	/* Without a signal if there is nothing to map any more */
 	h->map = mmap(NULL, STAMPED_SIZE, PROT_READ, MAP_SHARED, h->fd, 0);
 	if (h->map == MAP_FAILED) {
@@ -130,6 +133,7 @@ static void hoard_take(struct hoard *h, uint64_t *seed)
 	if (splice(h->fd, &pos, h->pipe[1], NULL, STAMPED_SIZE,
 		   SPLICE_F_NONBLOCK) > 0)
 		beside_counts.hoarded++;
+	race_io_end();
 	if (racing->blocks)
 		hoard_close(h);
 }
@@ -199,13 +203,17 @@ static void write_some(struct target *t, uint64_t *seed)
 			    race_random(seed, AREA_BLOCKS) * RACE_BLOCK;
 
 		write_begin(label);
+		race_io_begin();
 		if (pwrite(fd, block, sizeof(block), pos) > 0)
 			beside_counts.written++;
+		race_io_end();
 		write_end(!race_is_still(t, fd, number, part));
 		if (!racing->blocks)
 			usleep(race_random(seed, 3000));
 	}
+	race_io_begin();
 	close(fd);
+	race_io_end();
 }
 
 static void *write_blocks(void *arg)

@@ -74,9 +74,13 @@ static uint64_t loop_remove_turn(struct target *t)
 	if (t->up) {
 		loop_detach(t->nr);
 		race_persist(t, "LOOP_CTL_REMOVE", remove_step);
-		/* Who opens a stale node makes the kernel add it, too. */
+		/*
+		 * Who opens a stale node makes the kernel add it, too, which
+		 * then may not have come to its end.
+		 */
 		if (loop_add(t->nr) < 0 && errno != EEXIST)
 			err(1, "LOOP_CTL_ADD %s", t->node);
+		race_persist(t, "LOOP_CTL_ADD", race_open_step);
 	}
 	return attach_next(t);
 }

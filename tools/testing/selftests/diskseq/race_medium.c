@@ -33,6 +33,9 @@
 /* Late writes that are remembered */
 #define LATE		256
 
+/* More than there are threads at a time */
+#define FLIGHTS		256
+
 #define NO_PART		99	/* stamp of a place without a partition */
 #define WRITTEN		100	/* or of a block that was written */
 #define PLACES		2
@@ -59,20 +62,33 @@ uint64_t label_of(uint64_t number)
 	return l->number == number ? l->label : number;
 }
 
+/*
+ * Who reads a block while it is written can find the start of it, up to any byte,
+ * and zeroes: it says what it says only if @inverse is there, and fits.
+ */
 struct stamp {
 	char magic[8];
 	uint64_t label;
 	uint64_t part;
+	uint64_t inverse;		/* of the label */
 };
 
 static const char stamp_magic[8] = "DISKSEQ";
 
 void stamp_fill(void *block, uint64_t label, unsigned int part)
 {
-	struct stamp stamp = { .label = label, .part = part };
+	struct stamp stamp = {
+		.label = label, .part = part, .inverse = ~label,
+	};
 
 	memcpy(stamp.magic, stamp_magic, sizeof(stamp_magic));
 	memcpy(block, &stamp, sizeof(stamp));
+}
+
+static bool is_whole(const struct stamp *stamp)
+{
+	return !memcmp(stamp->magic, stamp_magic, sizeof(stamp_magic)) &&
+	       stamp->inverse == ~stamp->label;
 }
 
 bool stamp_check(const void *block, uint64_t label, unsigned int part,
@@ -82,7 +98,7 @@ bool stamp_check(const void *block, uint64_t label, unsigned int part,
 
 	memcpy(&stamp, block, sizeof(stamp));
 	*found = 0;
-	if (memcmp(stamp.magic, stamp_magic, sizeof(stamp_magic)))
+	if (!is_whole(&stamp))
 		return false;
 	*found = stamp.label;
 	return stamp.label == label && stamp.part == part;
@@ -133,18 +149,21 @@ static bool is_late(uint64_t label)
 
 /*
  * A command that a drive has got behind the one that it has told of another medium
- * by is done on that, before the kernel can know: one in a hundred media, or one of
- * fewer, may have a block that was on its way then.
+ * by is done on that, before the kernel can know: one in a hundred media may have a
+ * block that was on its way then.  Of as few as in a short run, there may be as many
+ * more as twice the standard deviation.
  */
 static bool was_under_way(const struct target *t, uint64_t label)
 {
-	static unsigned int arrived;
+	static long arrived;
+	long above;
 	bool was;
 
 	if (!t->kind->drive)
 		return false;
 	pthread_mutex_lock(&writes.mutex);
-	was = arrived < 1 + t->turn / 100;
+	above = arrived * 100 - (long)t->turn;
+	was = above <= 0 || above * above <= 4 * 100 * (long)t->turn;
 	if (was) {
 		arrived++;
 		writes.late[writes.count++ % LATE] = label;
@@ -161,8 +180,8 @@ bool area_check(const void *area, uint64_t label, uint64_t *found)
 	for (int i = 0; i < AREA_BLOCKS; i++, block += RACE_BLOCK) {
 		memcpy(&stamp, block, sizeof(stamp));
 		*found = stamp.label;
-		if (!memcmp(stamp.magic, stamp_magic, sizeof(stamp_magic)) &&
-		    stamp.label != label && !is_late(stamp.label))
+		if (is_whole(&stamp) && stamp.label != label &&
+		    !is_late(stamp.label))
 			return false;
 	}
 	return true;
@@ -278,6 +297,41 @@ uint64_t medium_next(struct target *t, unsigned int i)
 	return t->medium[i];
 }
 
+/* Of each thread: odd while what it reads or writes may be on its way. */
+static atomic_ulong flights[FLIGHTS];
+static __thread atomic_ulong *flight;
+
+void race_io_begin(void)
+{
+	static atomic_uint threads;
+
+	if (!flight)
+		flight = &flights[threads++ % FLIGHTS];
+	++*flight;
+}
+
+void race_io_end(void)
+{
+	++*flight;
+}
+
+/*
+ * A drive tells of another medium by its answer to one command.  Until the kernel
+ * sees that, all others read the other medium under the number of the one before,
+ * and who looks again is told of nothing.  Wait until it has, if there is one.
+ */
+static void settle(void)
+{
+	unsigned long was;
+
+	beside_settle();
+	for (int i = 0; i < FLIGHTS; i++) {
+		was = flights[i];
+		while (was % 2 && flights[i] == was)
+			usleep(100);
+	}
+}
+
 /* Have the driver see whether there is another medium by now. */
 static void look_again(const struct target *t)
 {
@@ -290,24 +344,28 @@ static void look_again(const struct target *t)
 /*
  * The page cache of a disk that was unplugged: a read that was under way takes
  * its size, which is 0 by then, and fills what is behind it with zeroes (see
- * block_read_full_folio()), or is short.
+ * block_read_full_folio()), or is short, as it is if the rest is not there any more.
  */
 static bool is_rest_of_gone(uint64_t number, unsigned int part,
 			    const char *block, bool is_short)
 {
+	alignas(RACE_BLOCK) static __thread char data[RACE_BLOCK];
 	static const char blank[RACE_BLOCK];
-	off_t size;
+	ssize_t len;
 	int fd;
 
 	if (!is_short && memcmp(block, blank, sizeof(blank)))
 		return false;
-	fd = open_by_number(number, part, O_RDONLY | O_CLOEXEC);
+	fd = open_by_number(number, part, O_RDONLY | O_DIRECT | O_CLOEXEC);
 	if (fd < 0)
 		return true;
-	/* A connection of nbd that has ended keeps its number while it is open. */
-	size = lseek(fd, 0, SEEK_END);
+	/*
+	 * A connection of nbd that has ended keeps its number while it is open, and
+	 * by netlink its size, too: but what is not cached can no longer be read.
+	 */
+	len = pread(fd, data, sizeof(data), STAMP_POS);
 	close(fd);
-	return size == 0;
+	return len <= 0;
 }
 
 enum reading race_read_both(struct target *t, int fd, uint64_t number,
@@ -320,6 +378,7 @@ enum reading race_read_both(struct target *t, int fd, uint64_t number,
 	uint64_t label, found = 0;
 	ssize_t len[2];
 
+	race_io_begin();
 	for (int i = 0; i < 2; i++, flags ^= O_DIRECT) {
 		int way = !!(flags & O_DIRECT);
 
@@ -327,6 +386,7 @@ enum reading race_read_both(struct target *t, int fd, uint64_t number,
 			err(1, "O_DIRECT");
 		len[way] = pread(fd, data[way], sizeof(data[way]), STAMP_POS);
 	}
+	race_io_end();
 	if (t->kind->lazy)
 		look_again(t);
 	if (!race_is_still(t, fd, number, part) || t->swaps != swaps ||
@@ -350,7 +410,7 @@ enum reading race_read_both(struct target *t, int fd, uint64_t number,
 				    len[way] < (ssize_t)sizeof(data[way])))
 			return READ_CHANGED;
 		if (t->kind->drive) {
-			beside_settle();
+			settle();
 			look_again(t);
 			if (!race_is_still(t, fd, number, part))
 				return READ_CHANGED;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Disks that the host changes, for the race program: scripts/race gives the
- * machine a port that leads to QEMU's own monitor (QMP), a slot to plug disks
- * into, a CD-ROM drive and a card reader, and a folder that host and guest can write.
+ * Disks that the host changes, for the race program.  The machine has a port that
+ * leads to QEMU's own monitor (QMP), a slot to plug disks into, a CD-ROM drive and a
+ * card reader, by the names below, and a folder that host and guest can write.
  */
 #define _GNU_SOURCE
 #include <err.h>
@@ -17,7 +17,7 @@
 #include "diskseq_util.h"
 #include "race.h"
 
-/* The machine's parts, see scripts/race. */
+/* The machine's parts */
 #define PORT		"race-qmp"
 #define SLOT		"race-slot"
 #define DISK		"race-disk"
@@ -25,6 +25,7 @@
 #define DRIVE		"race-cd"
 #define READER		"race-card"
 #define FOLDER		"DISKSEQ_RACE_FOLDER"
+#define NEEDS		"needs a machine made for it, see race_qemu.c"
 
 static int monitor_fd;
 static FILE *monitor;	/* the same, to read from */
@@ -37,7 +38,7 @@ static const char *open_monitor(void)
 	if (monitor)
 		return NULL;
 	if (!getenv(FOLDER))
-		return "needs scripts/race";
+		return NEEDS;
 	glob("/sys/class/virtio-ports/*/name", 0, NULL, &found);
 	for (size_t i = 0; i < found.gl_pathc && !monitor; i++) {
 		race_read(found.gl_pathv[i], name, sizeof(name));
@@ -53,7 +54,7 @@ static const char *open_monitor(void)
 	}
 	globfree(&found);
 	if (!monitor)
-		return "needs scripts/race";
+		return NEEDS;
 	return NULL;
 }
 
@@ -122,18 +123,6 @@ static int find_disk_step(struct target *t)
 	return ret;
 }
 
-/* The node comes before it can be opened. */
-static int open_step(struct target *t)
-{
-	int fd = open(t->node, O_RDONLY | O_CLOEXEC);
-
-	if (fd >= 0)
-		return close(fd);
-	if (errno == ENXIO || errno == ENOENT)
-		errno = EBUSY;
-	return -1;
-}
-
 static int disk_is_gone_step(struct target *t)
 {
 	if (!find_disk_step(t)) {
@@ -180,7 +169,7 @@ static uint64_t virtio_turn(struct target *t)
 	virtio_teardown(t);
 	race_persist(t, "plug", plug_step);
 	race_persist(t, "disk", find_disk_step);
-	race_persist(t, "open", open_step);
+	race_persist(t, "open", race_open_step);
 	t->up = true;
 	number = diskseq_of_path(t->node);
 	stamp_path(t->node, number, 0);
@@ -305,7 +294,7 @@ static const char *card_setup(struct target *t)
 	}
 	globfree(&found);
 	if (!*t->node)
-		return "needs scripts/race";
+		return NEEDS;
 	open_media(t, "card");
 	return NULL;
 }

@@ -18,7 +18,7 @@ need_all root diskseqfs loop
 opens=${DISKSEQ_RACE_OPENS:-100000}
 seconds=${DISKSEQ_RACE_SECONDS:-10}
 [ "$(nproc)" -gt 1 ] || opens=$((opens / 10))
-# The drivers that every kernel of these tests has; scripts/race has more.
+# The drivers that every kernel of these tests has; diskseq_race knows more.
 kinds=loop-attach,loop-remove,loop-change,dm-remove,dm-deferred,dm-rename
 kinds=$kinds,part-blkpg,part-reread,remount
 

@@ -3,7 +3,7 @@
  * An ioctl that opens the disk once more opens this disk, never the one that has
  * its device number by then.
  *
- * SEEN failing on a kernel with scripts/mutants/reopen-by-device-number.patch.
+ * SEEN failing on a kernel where they open by the device number.
  */
 #define _GNU_SOURCE
 #include <err.h>

@@ -3,9 +3,9 @@
  * Entries of disks that are gone do not stay in memory: a card reader takes
  * thousands of numbers.  Counted are all inodes and dentries of the system.
  *
- * SEEN failing: on a kernel with scripts/mutants/keep-dead-entries.patch those
- * of entries that are forgotten, names_of_no_disk_are_not_kept with
- * keep-names-of-no-disk.patch, those with owners with owner-kept-for-ever.patch.
+ * SEEN failing: those of entries that are forgotten on a kernel that keeps them
+ * until the unmount, names_of_no_disk_are_not_kept if there are negative dentries,
+ * those with owners if what was set by hand is kept.
  */
 #define _GNU_SOURCE
 #include <err.h>
@@ -94,7 +94,7 @@ static void expect_same_count(struct __test_metadata *_metadata,
 }
 
 /* An entry that is not in use when its number is retired is forgotten. */
-TEST_F_TIMEOUT(retention, entries_of_2000_retired_numbers_are_forgotten, 120)
+TEST_F(retention, entries_of_2000_retired_numbers_are_forgotten)
 {
 	count(self);
 	for (int change = 0; change < CHANGES; change++) {
@@ -108,7 +108,7 @@ TEST_F_TIMEOUT(retention, entries_of_2000_retired_numbers_are_forgotten, 120)
 }
 
 /* The same of a disk that is detached and attached, with the numbers between. */
-TEST_F_TIMEOUT(retention, entries_of_2000_detached_media_are_forgotten, 240)
+TEST_F(retention, entries_of_2000_detached_media_are_forgotten)
 {
 	char path[64];
 
@@ -129,7 +129,7 @@ TEST_F_TIMEOUT(retention, entries_of_2000_detached_media_are_forgotten, 240)
 }
 
 /* An entry that is in use when its number is retired is forgotten after that. */
-TEST_F_TIMEOUT(retention, entries_in_use_are_forgotten_when_put, 120)
+TEST_F(retention, entries_in_use_are_forgotten_when_put)
 {
 	count(self);
 	for (int change = 0; change < CHANGES; change++) {
@@ -143,7 +143,7 @@ TEST_F_TIMEOUT(retention, entries_in_use_are_forgotten_when_put, 120)
 }
 
 /* What has been set by hand keeps an entry while the number is there, and no longer. */
-TEST_F_TIMEOUT(retention, entries_with_owners_are_forgotten, 120)
+TEST_F(retention, entries_with_owners_are_forgotten)
 {
 	count(self);
 	for (int change = 0; change < CHANGES; change++) {
@@ -157,7 +157,7 @@ TEST_F_TIMEOUT(retention, entries_with_owners_are_forgotten, 120)
 }
 
 /* So does the partition that it was set of: those that come in its place are many. */
-TEST_F_TIMEOUT(retention, partitions_with_owners_are_forgotten, 120)
+TEST_F(retention, partitions_with_owners_are_forgotten)
 {
 	char path[64];
 
@@ -173,7 +173,7 @@ TEST_F_TIMEOUT(retention, partitions_with_owners_are_forgotten, 120)
 }
 
 /* And so does the file system. */
-TEST_F_TIMEOUT(retention, mounts_with_owners_are_forgotten, 120)
+TEST_F(retention, mounts_with_owners_are_forgotten)
 {
 	char path[64];
 

@@ -3,10 +3,10 @@
  * What a uevent says of a disk's number: a listener that opens the number it
  * has been told gets the disk, or medium, that the event is about.
  *
- * SEEN failing: detach_announces_number_that_opens on a kernel with
- * scripts/mutants/uevent-before-number.patch, disk_can_be_opened_when_announced
- * on one with number-after-uevent.patch, and its sibling for partitions on one
- * whose add_partition() was changed in the same way.
+ * SEEN failing: detach_announces_number_that_opens on a kernel that sends the event
+ * before the number changes, disk_can_be_opened_when_announced on one that has a new
+ * disk in the index after its event, and its sibling for partitions on one whose
+ * add_partition() was changed in the same way.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>

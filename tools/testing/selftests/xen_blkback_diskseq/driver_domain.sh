@@ -132,13 +132,14 @@ make_driver_domain()
 	chmod +x "$root/init" "$root/bin/plug" "$root/wrap/xenstore-write"
 	(cd "$root" && find . | busybox cpio -o -H newc 2>/dev/null) >"$T/usb.initrd"
 	rm -rf "$root"
+	no_stick_yet="scsi_debug.add_host=0 scsi_debug.dev_size_mb=1"
 	cat >"$T/usb.config" <<-EOF
 		name = "$USB"
 		type = "pv"
 		driver_domain = 1
 		kernel = "$GUEST_KERNEL"
 		ramdisk = "$T/usb.initrd"
-		extra = "console=hvc0 rdinit=/init quiet scsi_debug.add_host=0 scsi_debug.dev_size_mb=1"
+		extra = "console=hvc0 rdinit=/init quiet $no_stick_yet"
 		memory = 192
 	EOF
 }

@@ -4,14 +4,13 @@
  * backend are both in dom0; the tests write what a toolstack and its hotplug
  * script write.
  *
- * Races, and the kernels on which the tests for them were seen failing (the
- * patches are in scripts/mutants/ of the project):
- *  - recreated_*: between the look-up of a disk and its open by blkback; with
- *    xen-open-by-device-number.patch.
- *  - nodes_are_read_together: between the reads of two nodes; with
- *    xen-no-commit.patch.
+ * Races, and the kernels on which the tests for them were seen failing:
+ *  - recreated_*: between the look-up of a disk and its open by blkback; if that
+ *    opens by the device number.
+ *  - nodes_are_read_together: between the reads of two nodes; if the transaction is
+ *    not committed.
  *
- * endless_writes_are_a_refusal was seen failing with xen-reads-for-ever.patch.
+ * endless_writes_are_a_refusal was seen failing where they are read for ever.
  *
  * Where memory runs out, for each allocation of the thread that handles events of
  * XenStore, xenwatch.  Those of the thread that receives them cannot lose one: it
@@ -25,6 +24,7 @@
 #include <fcntl.h>
 #include <glob.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -236,6 +236,11 @@ TEST_F(loop, number_that_comes_late_is_not_heeded)
 	EXPECT_TRUE(vbd_comes_to(CONNECTED));
 	/* Another try neither changes nor breaks what is in use. */
 	vbd_name("1", self->names.device);
+	xs_write(VBD_BACKEND "/physical-device", "7");
+	vbd_settle();
+	xs_write(VBD_BACKEND "/physical-device", "");
+	vbd_settle();
+	EXPECT_TRUE(vbd_comes_to(CONNECTED));
 	EXPECT_TRUE(wait_until(xvda_has("RIGHT-DISK")));
 	EXPECT_TRUE(vbd_opens(self->names.uid));
 	EXPECT_EQ(1, trace_count("lo_open"));
@@ -457,7 +462,7 @@ static const struct {
 };
 
 /* With a number in front that is the right one, to tempt who reads only that. */
-TEST_F_TIMEOUT(loop, bad_names_are_refused, 60)
+TEST_F(loop, bad_names_are_refused)
 {
 	char tempting[64];
 	int len;
@@ -499,7 +504,7 @@ TEST_F_TIMEOUT(loop, bad_names_are_refused, 60)
  * one set or the other.  The test goes on until blkback had to read again, which
  * shows as the error from the end of its transaction.
  */
-TEST_F_TIMEOUT(loop, nodes_are_read_together, 120)
+TEST_F_TIMEOUT(loop, nodes_are_read_together, 900)
 {
 	int nr = loop_get_free();
 	struct names other = names_of(loop_attach(nr, self->wrong, 0),
@@ -514,6 +519,7 @@ TEST_F_TIMEOUT(loop, nodes_are_read_together, 120)
 
 	writer = fork();
 	if (!writer) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		for (unsigned int i = 0; ; i++) {
 			vbd_write_nodes(names[i % 2]->uid,
 					strlen(names[i % 2]->uid),
@@ -540,7 +546,9 @@ TEST_F_TIMEOUT(loop, nodes_are_read_together, 120)
 		vbd_announce(NOBODY, "w", "disk");
 		ASSERT_TRUE(vbd_comes_to(INIT_WAIT));
 		retries = trace_count("ret=-11");
-	} while ((retries < 3 || rounds < 30) && time(NULL) < end);
+		/* A busy machine has few rounds in that time. */
+	} while ((retries < 3 || rounds < 30) &&
+		 (rounds < 200 || time(NULL) < end));
 	TH_LOG("blkback read again %u times in %u rounds", retries, rounds);
 	EXPECT_LE(3, retries);
 
@@ -579,7 +587,7 @@ static void stop_writer(pid_t writer)
  * Who writes what blkback reads can keep it from that, but not for ever: it would
  * handle no event of any other device.
  */
-TEST_F_TIMEOUT(loop, endless_writes_are_a_refusal, 120)
+TEST_F(loop, endless_writes_are_a_refusal)
 {
 	pid_t writers[2];
 
@@ -604,7 +612,7 @@ TEST_F_TIMEOUT(loop, endless_writes_are_a_refusal, 120)
 }
 
 /* Guests can write to their own nodes, tool stacks have much to write. */
-TEST_F_TIMEOUT(loop, writes_elsewhere_keep_from_nothing, 120)
+TEST_F(loop, writes_elsewhere_keep_from_nothing)
 {
 	static const char *const paths[] = {
 		VBD_FRONTEND "/ring-ref", VBD_BACKEND "/hotplug-error",
@@ -653,7 +661,7 @@ static void log_outcome(unsigned int nth, const char *outcome)
  *
  * Nothing is opened, and afterwards the device can be set up.
  */
-TEST_F_TIMEOUT(loop, unreadable_nodes_fail_closed, 120)
+TEST_F(loop, unreadable_nodes_fail_closed)
 {
 	struct names now;
 	unsigned int nth = 0, unreadable = 0;
@@ -840,14 +848,17 @@ static bool is_refused(const struct names *names)
 
 /*
  * A device that is set up, refused and removed again and again, for each of the
- * reasons, leaves nothing behind: 10000 times with REFUSALS=10000.
+ * reasons, leaves nothing behind: 10000 times with REFUSALS=10000.  What leaks does
+ * so in each third of them, other than what the rest of the kernel needs for once,
+ * such as another worker.
  */
 TEST_F_TIMEOUT(loop, refusals_leave_nothing_behind, 3600)
 {
 	const char *variable = getenv("REFUSALS");
-	int refusals = variable ? atoi(variable) : 300;
+	int third = (variable ? atoi(variable) : 300) / 3;
 	struct names names[] = { self->names, self->names, self->names };
-	unsigned long before = 0, after;
+	long bytes, least = LONG_MAX;
+	unsigned long before;
 	unsigned int nodes = 0;
 
 	strcpy(names[0].uid, "18446744073709551615");
@@ -855,17 +866,21 @@ TEST_F_TIMEOUT(loop, refusals_leave_nothing_behind, 3600)
 	strcpy(names[2].device, "7:ff");
 
 	/* The first ones fill caches. */
-	for (int i = -100; i < refusals; i++) {
-		if (!i) {
-			before = slab_bytes();
+	for (int round = 0; round <= 3; round++) {
+		before = slab_bytes();
+		for (int i = 0; i < third; i++)
+			ASSERT_TRUE(is_refused(&names[i % ARRAY_SIZE(names)]));
+		if (!round) {
 			nodes = xs_count("/");
+			continue;
 		}
-		ASSERT_TRUE(is_refused(&names[(i + 100) % ARRAY_SIZE(names)]));
+		bytes = slab_bytes() - before;
+		TH_LOG("%d refused attaches: %ld bytes", third, bytes);
+		if (bytes < least)
+			least = bytes;
 	}
-	after = slab_bytes();
-	TH_LOG("%d refused attaches: %ld bytes", refusals, (long)(after - before));
 	/* Less than the smallest object for each. */
-	EXPECT_GT(refusals * 8L, (long)(after - before));
+	EXPECT_GT(third * 8L, least);
 	EXPECT_EQ(nodes, xs_count("/"));
 
 	/* Who has it open would keep it. */

@@ -16,9 +16,9 @@
 #include <unistd.h>
 
 #include "bench_util.h"
-#include "../diskseq_util.h"
-#include "../../xen_blkback_diskseq/vbd.h"
-#include "../../xen_blkback_diskseq/xenstore.h"
+#include "diskseq_util.h"
+#include "vbd.h"
+#include "xenstore.h"
 
 #define ROUNDS		200
 #define TRACING		"/sys/kernel/tracing/"
