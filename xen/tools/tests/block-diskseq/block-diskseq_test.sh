@@ -53,15 +53,16 @@ complain()
 	return 1
 }
 
-# wait_for WHAT COMMAND...
+# wait_for WHAT COMMAND...: 3000 looks must do, each of which takes longer on a busy
+# machine.
 wait_for()
 {
 	what=$1
 	shift
-	"$@" && return
-	deadline=$(($(date +%s) + 30))
+	tries=3000
 	until "$@"; do
-		[ "$(date +%s)" -lt $deadline ] ||
+		tries=$((tries - 1))
+		[ $tries -gt 0 ] ||
 			complain "waited in vain for: $what" || return
 		sleep 0.01
 	done
@@ -364,6 +365,20 @@ number_that_has_gone_is_called_so()
 	done
 }
 
+# Where diskseqfs is not mounted, or not seen, a link may be that of a disk before.
+link_of_udev_to_another_disk_is_refused()
+{
+	image LINKED
+	device=$(losetup -f --show "$T/LINKED")
+	uid=$(number_of "$device")
+	mount -t tmpfs tmpfs $DISKS && ln -s "$device" "$DISKS/${uid}0" &&
+		ln -s "$device" "$DISKS/$uid" || return
+	backend 1/51712 "$DISKS/${uid}0" w && refused 1/51712 error "params" "has gone" &&
+		gone 1/51712 && backend 1/51712 "$DISKS/$uid" w && attach 1/51712 && gone 1/51712
+	status=$?
+	umount $DISKS && losetup -d "$device" && [ $status = 0 ]
+}
+
 drive_without_medium_is_connected()
 {
 	backend 1/51712 "" r && attach 1/51712 && node_is 1/51712/hotplug-status connected &&
@@ -454,6 +469,43 @@ mounted_disk_is_refused()
 	umount "$T/mnt" && losetup -d "$device"
 }
 
+# A mount whose source is anything; who may use fusermount(1) can have that.
+source_of_a_mount_that_is_no_path_is_no_disk()
+{
+	image STRANGE
+	device=$(losetup -f --show "$T/STRANGE")
+	ln -s around "$T/around" && mount -i -t tmpfs "$T/around" "$T/mnt" || return
+	backend 1/51712 "$device" w && attach 1/51712 && gone 1/51712
+	status=$?
+	umount "$T/mnt" && losetup -d "$device" && [ $status = 0 ]
+}
+
+# Any user may have one, and call it what he likes.
+fuse_mount_that_is_called_like_a_disk_is_none()
+{
+	[ -c /dev/fuse ] || complain "no FUSE in this kernel" || return
+	image CALLED
+	device=$(losetup -f --show "$T/CALLED")
+	exec 7<>/dev/fuse
+	mount -i -t fuse -o fd=7,rootmode=40000,user_id=0,group_id=0 "$device" "$T/mnt" || return
+	backend 1/51712 "$device" w && attach 1/51712 && gone 1/51712
+	status=$?
+	umount -l "$T/mnt"
+	exec 7<&-
+	losetup -d "$device" && [ $status = 0 ]
+}
+
+source_of_a_mount_cannot_speak_to_the_terminal()
+{
+	image SPOKEN
+	device=$(losetup -f --show "$T/SPOKEN")
+	name=$T/a$(printf '\033]0;b\007')
+	ln -s "$device" "$name" && mount -i -t tmpfs "$name" "$T/mnt" || return
+	backend 1/51712 "$device" w && refused 1/51712 busy 'a\033]0;b\007)' && gone 1/51712
+	status=$?
+	umount "$T/mnt" && losetup -d "$device" && [ $status = 0 ]
+}
+
 # By a backup, say: that is no guest.
 file_that_is_open_is_attached()
 {
@@ -497,6 +549,7 @@ unaware_backend_is_left_to_another_script()
 			complain "$(cat "$T/called")" || return
 		no_node 1/51712/hotplug-status && no_loop_of "$T/OTHER" && gone 1/51712 || return
 	done
+	has_log "$T/OTHER is given by its device number, by $T/other" || return
 	# Not if there is nothing to be undone.
 	other_script
 	backend 1/51712 "$T/no-such-file" w && hotplug 1/51712 --else "$T/other" remove &&
@@ -516,6 +569,22 @@ unaware_backend_is_left_to_another_script()
 	call=$!
 	gone 1/51712 && wait $call || return
 	[ ! -e "$T/called" ]
+}
+
+# One that may know numbers, but has not come: it would be told a device number.
+driver_that_does_not_come_is_not_left_to_another_script()
+{
+	image LATE
+	other_script
+	kill -STOP "${daemons##* }"
+	vbd=backend/vbd/1/51712
+	xenstore-write $vbd/params "$T/LATE" $vbd/mode w $vbd/frontend-id 1 $vbd/state 1
+	hotplug 1/51712 --else "$T/other" add
+	status=$?
+	kill -CONT "${daemons##* }"
+	[ $status != 0 ] && [ ! -e "$T/called" ] && no_node 1/51712/physical-device &&
+		node 1/51712/hotplug-error | grep -q "the driver has not come" || return
+	gone 1/51712
 }
 
 # As udev does it.  Xen's script would write to the backend that it cannot read.
@@ -598,6 +667,11 @@ driver_that_refuses_is_quoted()
 	[ $status = 1 ] && no_loop_of "$T/REFUSED"
 }
 
+lock_is_of_root_alone()
+{
+	[ "$(stat -c %a /run/xen-hotplug/block)" = 600 ]
+}
+
 # Nothing must come into being again.
 backend_that_goes_while_it_waits_stays_gone()
 {
@@ -608,6 +682,8 @@ backend_that_goes_while_it_waits_stays_gone()
 	backend 1/51712 "$T/GOING" w
 	(exec 7>&-; hotplug 1/51712 add) &
 	call=$!
+	# Also in the place of a script, nobody but root may have it open.
+	wait_for "a lock of root alone" lock_is_of_root_alone || return
 	sleep 0.3
 	xenstore-rm backend/vbd/1/51712
 	exec 7>&-
@@ -908,14 +984,19 @@ TESTS="
 	read_only_device_is_not_written
 	what_is_no_disk_is_refused
 	number_that_has_gone_is_called_so
+	link_of_udev_to_another_disk_is_refused
 	drive_without_medium_is_connected
 	sharing_follows_the_rule
 	same_guest_may_share
 	backend_that_has_not_opened_its_disk_counts
 	mounted_disk_is_refused
+	source_of_a_mount_that_is_no_path_is_no_disk
+	fuse_mount_that_is_called_like_a_disk_is_none
+	source_of_a_mount_cannot_speak_to_the_terminal
 	file_that_is_open_is_attached
 	unaware_backend_is_refused
 	unaware_backend_is_left_to_another_script
+	driver_that_does_not_come_is_not_left_to_another_script
 	removal_after_the_end_does_nothing
 	patched_block_script_uses_it_where_it_can
 	second_call_keeps_the_disk

@@ -270,6 +270,12 @@ void open_target(struct vbd *vbd)
                "is neither a block device nor a file");
     close(path_fd);
     name_disk(vbd);
+    /* A symbolic link of udev's may still be that of a disk which has gone. */
+    if (is_by_number(vbd->target) &&
+        strcmp(strrchr(vbd->target, '/') + 1, vbd->uid)) {
+        errno = ENOENT;
+        refuse_target(vbd, "cannot be opened");
+    }
     prefer_diskseqfs(vbd);
 }
 

@@ -2,7 +2,8 @@
 /*
  * The lock of Xen's block scripts, see their locking.sh: who has the file open
  * and locked has it, if that is still the file of this name.  Only the holder
- * removes the file.
+ * removes the file.  Whoever may open it could keep the lock for ever, so this is
+ * nobody but root, also if a script has made the file.
  */
 #include "block-diskseq.h"
 
@@ -24,12 +25,16 @@ bool claim_lock(void)
     struct stat held, named;
     int fd;
 
-    if (mkdir(LOCK_DIR, 0755) && errno != EEXIST)
+    if (mkdir(LOCK_DIR, 0700) && errno != EEXIST)
         return false;
     for (;;) {
-        fd = open(lock_file, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+        fd = open(lock_file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
         if (fd < 0)
             return false;
+        if (fchmod(fd, 0600)) {
+            close(fd);
+            return false;
+        }
         while (flock(fd, LOCK_EX)) {
             if (errno != EINTR) {
                 close(fd);

@@ -86,17 +86,14 @@ static void print(const char *text)
     dprintf(STDERR_FILENO, "block-diskseq: %s\n", text);
 }
 
-/* Add VALUE to TEXT, in quotes; what would do something to a terminal, as \ooo. */
-static void quote(char *text, size_t size, const char *value)
+/* Add VALUE to TEXT; what would do something to a terminal, as \ooo. */
+static void append_printable(char *text, size_t size, const char *value)
 {
-    size_t len = strlen(text), end = len + 512;
     const unsigned char *c;
+    size_t len = strlen(text);
 
-    if (end > size)
-        end = size;
-    text[len++] = '"';
     for (c = (const unsigned char *)value; *c; c++) {
-        if (len + 12 > end) {
+        if (len + 8 > size) {
             len += sprintf(text + len, "...");
             break;
         }
@@ -105,7 +102,6 @@ static void quote(char *text, size_t size, const char *value)
         else
             text[len++] = *c;
     }
-    text[len++] = '"';
     text[len] = '\0';
 }
 
@@ -121,12 +117,21 @@ static void append(char *text, size_t size, const char *format, ...)
     va_end(args);
 }
 
+/* Add VALUE to TEXT, in quotes. */
+static void quote(char *text, size_t size, const char *value)
+{
+    size_t end = strlen(text) + 512;
+
+    append(text, size, "\"");
+    append_printable(text, end < size ? end : size, value);
+    append(text, size, "\"");
+}
+
 void refuse(const struct vbd *vbd, const char *status, const char *node,
             const char *value, const char *reason, ...)
 {
-    char text[2048] = "", *dev;
+    char text[3072] = "", what[1024], *dev;
     va_list args;
-    size_t len;
 
     append(text, sizeof(text), "%.256s", vbd->dir);
     if (node)
@@ -136,10 +141,11 @@ void refuse(const struct vbd *vbd, const char *status, const char *node,
         quote(text, sizeof(text), value);
     }
     append(text, sizeof(text), ": ");
-    len = strlen(text);
+    /* Paths and what others say are in this, too. */
     va_start(args, reason);
-    vsnprintf(text + len, sizeof(text) - len, reason, args);
+    vsnprintf(what, sizeof(what), reason, args);
     va_end(args);
+    append_printable(text, sizeof(text) - 256, what);
 
     /* libxl leaves the directory, and would take the next attempt for this. */
     dev = store_read(vbd->dir, "dev");
@@ -168,12 +174,13 @@ void refuse(const struct vbd *vbd, const char *status, const char *node,
 
 void refuse_quietly(const char *reason, ...)
 {
-    char text[1024];
+    char text[2048] = "", what[1024];
     va_list args;
 
     va_start(args, reason);
-    vsnprintf(text, sizeof(text), reason, args);
+    vsnprintf(what, sizeof(what), reason, args);
     va_end(args);
+    append_printable(text, sizeof(text), what);
     log_text(text);
     print(text);
     give_up();
@@ -300,6 +307,19 @@ static void run_other(const struct vbd *vbd)
     refuse_quietly("cannot run %s: %s", other[0], strerror(errno));
 }
 
+/* The administrator may believe that every disk is given by its number. */
+static void log_left_to_other(const struct vbd *vbd)
+{
+    char *text;
+
+    if (asprintf(&text, "%s: the driver does not understand physical-device-uid: "
+                 "%s is given by its device number, by %s",
+                 vbd->dir, vbd->params, other[0]) < 0)
+        return;
+    log_text(text);
+    free(text);
+}
+
 static char *wait_for_driver(const struct vbd *vbd)
 {
     int64_t deadline = now_ms() + PATIENCE_MS;
@@ -337,8 +357,14 @@ static void add(struct vbd *vbd)
     feature = node(vbd, "feature-physical-device-uid");
     device = node(vbd, "physical-device");
     uid = node(vbd, "physical-device-uid");
-    if (!is(feature, "1") || (device && !uid))
+    if (is(state, INITIALISING))
+        refuse(vbd, ERROR, "state", state, "the driver has not come in %d s",
+               PATIENCE_MS / 1000);
+    if (!is(feature, "1") || (device && !uid)) {
+        if (other && !device)
+            log_left_to_other(vbd);
         run_other(vbd);
+    }
 
     if (!vbd->params[0]) {
         /* A drive without a medium: there is nothing to open. */

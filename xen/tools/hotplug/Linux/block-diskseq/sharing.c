@@ -55,6 +55,15 @@ static void unescape(char *s)
 }
 
 /*
+ * Any user may mount FUSE, with any source.  What is really on a disk then, as
+ * fuseblk, has the number of that.
+ */
+static bool is_fuse(const char *type)
+{
+    return !strcmp(type, "fuse") || !strncmp(type, "fuse.", 5);
+}
+
+/*
  * A file system says what it is on by its own device number.  If it has one of
  * its own, as btrfs, there is the path.
  */
@@ -84,16 +93,16 @@ static void check_mounts(const struct vbd *vbd, const dev_t *devs, size_t n)
             continue;
         unescape(source);
         is = has_dev(devs, n, makedev(maj, min));
-        if (!maj && source[0] == '/') {
+        if (!maj && source[0] == '/' && !is_fuse(type)) {
             if (!stat(source, &st))
                 is = S_ISBLK(st.st_mode) && has_dev(devs, n, st.st_rdev);
-            else if (errno != ENOENT && errno != ENOTDIR)
+            else if (errno == ENOMEM || errno == EIO)
                 cannot_tell(vbd, source);
         }
         if (is && (vbd->mode != 'r' || strncmp(options, "ro", 2) ||
                    (options[2] && options[2] != ',')))
             refuse(vbd, BUSY, "params", vbd->params,
-                   "is mounted in this domain (%s)", source);
+                   "is mounted in this domain (%.256s)", source);
         errno = 0;
     }
     if (errno)
@@ -102,9 +111,12 @@ static void check_mounts(const struct vbd *vbd, const dev_t *devs, size_t n)
     fclose(mounts);
 }
 
-/* The value, to be freed, of NODE of domain DOMAIN, or a copy of DEFAULT. */
+/*
+ * The value, to be freed, of NODE of domain DOMAIN, or a copy of OTHER.  HIDDEN
+ * is set if this domain, which is a driver domain then, may not see it.
+ */
 static char *domain_node(const struct vbd *vbd, const char *domain,
-                         const char *node, const char *other)
+                         const char *node, const char *other, bool *hidden)
 {
     char dir[64];
     char *value;
@@ -115,7 +127,9 @@ static char *domain_node(const struct vbd *vbd, const char *domain,
         cannot_tell(vbd, "XenStore");
     }
     value = store_read(dir, node);
-    if (!value && errno == ENOENT)
+    if (!value && errno == EACCES)
+        *hidden = true;
+    if (!value && (errno == ENOENT || errno == EACCES))
         value = strdup(other);
     if (!value)
         cannot_tell(vbd, "XenStore");
@@ -124,20 +138,22 @@ static char *domain_node(const struct vbd *vbd, const char *domain,
 
 /*
  * Is DOMAIN this guest, its device model, or the guest of that?  Or gone: tool
- * stacks remove a domain before its backends.
+ * stacks remove a domain before its backends.  Where that cannot be seen, it is
+ * somebody else: two who write to one disk destroy what is on it.
  */
 static bool same_vm(const struct vbd *vbd, const char *domain)
 {
-    char *ours = domain_node(vbd, vbd->frontend, "vm", "unknown");
-    char *theirs = domain_node(vbd, domain, "vm", ours);
-    char *target = domain_node(vbd, vbd->frontend, "target", "-1");
-    char *targets = domain_node(vbd, target, "vm", "no target");
-    char *other = domain_node(vbd, domain, "target", "-1");
-    char *others = domain_node(vbd, other, "vm", "no other target");
+    bool hidden = false;
+    char *ours = domain_node(vbd, vbd->frontend, "vm", "unknown", &hidden);
+    char *theirs = domain_node(vbd, domain, "vm", ours, &hidden);
+    char *target = domain_node(vbd, vbd->frontend, "target", "-1", &hidden);
+    char *targets = domain_node(vbd, target, "vm", "no target", &hidden);
+    char *other = domain_node(vbd, domain, "target", "-1", &hidden);
+    char *others = domain_node(vbd, other, "vm", "no other target", &hidden);
     bool same;
 
-    same = !strcmp(ours, theirs) || !strcmp(targets, theirs) ||
-        !strcmp(ours, others) || !strcmp(targets, others);
+    same = !hidden && (!strcmp(ours, theirs) || !strcmp(targets, theirs) ||
+                       !strcmp(ours, others) || !strcmp(targets, others));
     free(ours);
     free(theirs);
     free(target);
@@ -216,14 +232,41 @@ static char *mode_of_waiting(const struct vbd *vbd, const char *base,
     return mode;
 }
 
-/* An attribute of the backend device that is ENTRY of the folder DEVICES. */
-static bool attribute(int devices, const char *entry, const char *attr,
-                      char *value, size_t size)
+/*
+ * The folder in which the devices themselves are, if that is where the link ENTRY
+ * of the folder LINKS leads, or else LINKS.  A walk through the link takes twice as
+ * long, and this is done for each.
+ */
+static int folder_of(int links, const char *entry)
+{
+    char target[300];
+    ssize_t len = readlinkat(links, entry, target, sizeof(target) - 1);
+    char *slash;
+    int fd;
+
+    if (len <= 0)
+        return links;
+    target[len] = '\0';
+    slash = strrchr(target, '/');
+    if (!slash || strcmp(slash + 1, entry))
+        return links;
+    *slash = '\0';
+    fd = openat(links, target, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return fd < 0 ? links : fd;
+}
+
+/*
+ * An attribute of the backend device ENTRY, which is in the folder DEVICES, or
+ * where the folder LINKS says.
+ */
+static bool attribute(int devices, int links, const char *entry,
+                      const char *attr, char *value, size_t size)
 {
     char path[300];
 
     stpcpy(stpcpy(stpcpy(path, entry), "/"), attr);
-    return read_line(devices, path, value, size);
+    return read_line(devices, path, value, size) ||
+        (devices != links && read_line(links, path, value, size));
 }
 
 /* DOMAIN/DEVICE of vbd-DOMAIN-DEVICE; false if ENTRY is no such name. */
@@ -243,16 +286,18 @@ static bool name_of_entry(const char *entry, char name[32])
 }
 
 static void check_backend(const struct vbd *vbd, const char *base, int devices,
-                          const char *entry, const dev_t *devs, size_t n)
+                          int links, const char *entry, const dev_t *devs,
+                          size_t n)
 {
     char value[32], name[32], *mode;
     bool conflict;
     dev_t dev;
 
-    if (attribute(devices, entry, "physical_device", value, sizeof(value))) {
+    if (attribute(devices, links, entry, "physical_device", value,
+                  sizeof(value))) {
         if (!parse_dev(value, &dev) || !has_dev(devs, n, dev))
             return;
-        if (!attribute(devices, entry, "mode", value, sizeof(value)))
+        if (!attribute(devices, links, entry, "mode", value, sizeof(value)))
             strcpy(value, "w");         /* on its way out */
         mode = strdup(value);
         if (!mode)
@@ -281,6 +326,7 @@ static void check_backends(const struct vbd *vbd, const dev_t *devs, size_t n)
 {
     DIR *dir = opendir(BACKENDS);
     struct dirent *entry;
+    int devices = -1;
     char *base;
 
     /* Without the bus there were no driver that takes a number. */
@@ -289,11 +335,17 @@ static void check_backends(const struct vbd *vbd, const dev_t *devs, size_t n)
     base = strndup(vbd->dir, vbd->name - vbd->dir);
     if (!base)
         cannot_tell(vbd, "XenStore");
-    while (errno = 0, (entry = readdir(dir)))
-        if (!strncmp(entry->d_name, "vbd-", 4))
-            check_backend(vbd, base, dirfd(dir), entry->d_name, devs, n);
+    while (errno = 0, (entry = readdir(dir))) {
+        if (strncmp(entry->d_name, "vbd-", 4))
+            continue;
+        if (devices < 0)
+            devices = folder_of(dirfd(dir), entry->d_name);
+        check_backend(vbd, base, devices, dirfd(dir), entry->d_name, devs, n);
+    }
     if (errno)
         cannot_tell(vbd, BACKENDS);
+    if (devices >= 0 && devices != dirfd(dir))
+        close(devices);
     free(base);
     closedir(dir);
 }
