@@ -41,5 +41,9 @@ END {
 	target("kernel: by number / by dev_t", of("kernel by number", 10) / of("kernel by dev_t", 10), 1.02)
 	target("add + remove / on the stock kernel", of("add + remove", 0) / of("stock: add + remove", 0), 1.01)
 	target("bytes more per disk", of("disk size", 0) - of("stock: disk size", 0), 64)
+	target("xl attaches a device, ours / Xen's, 1 guest", of("attach device by block-diskseq", 1) / of("attach device by block", 1), 0.2)
+	target("xl attaches a file, ours / Xen's, 1 guest", of("attach file by block-diskseq", 1) / of("attach file by block", 1), 0.2)
+	target("xl attaches a device, ours / Xen's, 1,000", of("attach device by block-diskseq", 1000) / of("attach device by block", 1000), 0.02)
+	target("xl attaches a device, ours, 1,000 / 1", of("attach device by block-diskseq", 1000) / of("attach device by block-diskseq", 1), 1.3)
 	target("inodes kept per gone number", of("inodes kept of gone numbers", 500) / 500, 0.01)
 }

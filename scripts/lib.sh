@@ -8,6 +8,11 @@ export BUILD START
 
 PROG=${0##*/}
 
+# What programs say is looked at in English, and what is made here is for all to read.
+LC_ALL=C
+export LC_ALL
+umask 022
+
 # The tools of an administrator are not in the path of an ordinary user.
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
@@ -15,6 +20,9 @@ if [ ! -d "${TMPDIR:-/tmp}" ] || [ ! -w "${TMPDIR:-/tmp}" ]; then
 	echo "$PROG: TMPDIR ${TMPDIR:-/tmp}: not a folder to write to" >&2
 	exit 1
 fi
+case ${TMPDIR-} in
+*\'*)	echo "$PROG: TMPDIR $TMPDIR: has a quote in it" >&2; exit 1 ;;
+esac
 # Neither can the kernel be built there, nor its command line name it.
 case $PROG:$ROOT$BUILD in
 graft:*) ;;
@@ -101,14 +109,21 @@ number()
 	fi
 }
 
-# may_empty FOLDER: refuse an --out that is not new, empty, or of an earlier export.
+EXPORT_MARK=.diskseq-export
+# may_empty FOLDER: refuse an --out that is not new, empty, or of an earlier export,
+# which left a mark in it, or is in build/.
 may_empty()
 {
 	if [ -e "$1" ]; then
 		{ [ -d "$1" ] && [ -w "$1" ]; } || die "--out '$1': not a folder to write to"
-		[ -z "$(find "$1" -mindepth 1 ! \( -type d -path "$1/[0-9][0-9]-*" \) \
-			! -name '[0-9][0-9][0-9][0-9]-*.patch' | head -n 1)" ] ||
-			die "--out '$1': there is something else in it"
+		mark=$1/$EXPORT_MARK
+		case $1 in
+		"$BUILD"/*) mark=$BUILD ;;
+		esac
+		theirs=$(find "$1" -mindepth 1 ! -name "$EXPORT_MARK" | head -n 1)
+		[ ! -e "$mark" ] || theirs=$(find "$1" -mindepth 1 ! \( -type d -path "$1/[0-9][0-9]-*" \) \
+			! -name '[0-9][0-9][0-9][0-9]-*.patch' ! -name "$EXPORT_MARK" | head -n 1)
+		[ -z "$theirs" ] || die "--out '$1': there is something else in it"
 	else
 		parent=$1
 		until [ -e "$parent" ]; do
@@ -199,7 +214,9 @@ progress()
 tell_progress()
 {
 	while tick; do
-		$say 2>/dev/null >"$PROGRESS"
+		# Not there for who reads it until all of it is known.
+		text=$($say 2>/dev/null) || :
+		echo "$text" >"$PROGRESS"
 	done
 }
 show_progress()
@@ -270,10 +287,10 @@ last_line()
 	echo "$*: $(tail -n 1 "$file" | sed 's|[a-z]*://[^ ]* *||')"
 }
 
-# wait_for_lock WHO: for the lock on file descriptor 9
+# wait_for_lock WHO [FD]: for the lock on a file descriptor, 9 if none is given
 wait_for_lock()
 {
-	flock -n 9 || progress "echo waiting for $1" flock 9
+	flock -n "${2-9}" || progress "echo waiting for $1" flock "${2-9}"
 }
 
 # guarded SECONDS SIGN FILE COMMAND...: run a program, but end it when what the
@@ -306,12 +323,13 @@ watch_for_silence()
 		old=$new seen=${new%% *}
 		if [ "$silent" -ge "$limit" ]; then
 			: >"$guard.silent"
-			kill "$(cat "$guard")"
-			return
+			break
 		fi
 		[ -n "${PROGRESS-}" ] || [ $((now - told)) -lt 20 ] ||
 			step "still running: nothing printed for $((now - unseen)) s"
 	done
+	# It does not outlive us, who may have been killed without a word.
+	kill "$(cat "$guard")"
 }
 
 # need_space MEGABYTES WHAT: refuse to begin WHAT if build/ has not that much room.
@@ -344,16 +362,39 @@ need_space()
 	NEED_HOTPLUG="gcc:gcc make:make pkg-config:pkg-config /usr/include/stdlib.h:libc6-dev
 		/usr/include/xenstore.h:libxen-dev"
 	NEED_HOTPLUG_TEST="patch:patch losetup:mount mkfs.ext4:e2fsprogs"
-	NEED_DEB="dh:debhelper dpkg-buildpackage:dpkg-dev fakeroot:fakeroot lintian:lintian"
-	NEED_DEB_KERNEL="dh:debhelper dpkg-buildpackage:dpkg-dev rsync:rsync cpio:cpio kmod:kmod
+	NEED_DEB="dh:debhelper dpkg-buildpackage:dpkg-dev fakeroot:fakeroot lintian:lintian
+		/usr/share/build-essential/list:build-essential"
+	NEED_DEB_KERNEL="dh:debhelper dpkg-buildpackage:dpkg-dev /usr/share/build-essential/list:build-essential rsync:rsync cpio:cpio kmod:kmod
 		/usr/include/libelf.h:libelf-dev /usr/include/openssl/ssl.h:libssl-dev python3:python3"
+	NEED_TEST_SCRIPTS="ps:procps script:bsdutils"
 	NEED_BOOT="mmdebstrap:mmdebstrap mkfs.ext4:e2fsprogs sfdisk:fdisk"
+	NEED_OTHERS="dpkg-source:dpkg-dev pkg-config:pkg-config modprobe:kmod losetup:mount
+		bc:bc xz:xz-utils cmp:diffutils xxd:xxd hexdump:bsdextrautils socat:socat
+		udevadm:udev dmsetup:dmsetup cryptsetup:cryptsetup-bin keyctl:keyutils
+		/usr/include/libcryptsetup.h:libcryptsetup-dev
+		/usr/include/libdevmapper.h:libdevmapper-dev
+		lsblk:util-linux fdisk:fdisk eject:eject uuidgen:uuid-runtime mkfs.ext4:e2fsprogs
+		mkfs.vfat:dosfstools mdadm:mdadm"
 	NEED_CHECK="git:git python3:python3 shellcheck:shellcheck sparse:sparse
-		/usr/include/libelf.h:libelf-dev"
+		/usr/include/libelf.h:libelf-dev sphinx-build:python3-sphinx
+		/usr/lib/python3/dist-packages/yaml:python3-yaml"
 }
 
 # Whoever is not root needs what gives him user ids.
 [ "$(id -u)" = 0 ] || NEED_BOOT="$NEED_BOOT newuidmap:uidmap"
+
+# need_arch ARCH: what else it takes to build for that architecture and to emulate it.
+need_arch()
+{
+	case $1 in
+	um)	;;
+	i386)	echo "qemu-system-i386:qemu-system-x86" ;;
+	arm64)	echo "aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu qemu-system-aarch64:qemu-system-arm" ;;
+	# By the names that one package has in Debian 12, and several have in 13.
+	s390)	echo "s390x-linux-gnu-gcc:gcc-s390x-linux-gnu qemu-system-s390x:qemu-system-s390x" ;;
+	riscv)	echo "riscv64-linux-gnu-gcc:gcc-riscv64-linux-gnu qemu-system-riscv64:qemu-system-riscv64" ;;
+	esac
+}
 
 # need_xen: what Xen needs, whose tools are in a package with the version in its name.
 need_xen()
@@ -406,6 +447,19 @@ foresee()
 	[ "$(id -u)" = 0 ] || need "$@"
 }
 
+# need_mounts: refuse to begin where there can be no mounts of our own: in some
+# containers, and where that is not for ordinary users.
+need_mounts()
+{
+	if [ "$(id -u)" = 0 ]; then
+		unshare --mount true 2>/dev/null ||
+			die "cannot have mounts of its own here, which User-Mode Linux needs: a container needs CAP_SYS_ADMIN for that"
+	else
+		unshare --mount --map-root-user true 2>/dev/null ||
+			die "cannot have mounts of its own here, which User-Mode Linux needs: run it as root, or on a machine of its own"
+	fi
+}
+
 # why LOG: what apt says is wrong, in one line.
 why()
 {
@@ -440,13 +494,18 @@ install_packages()
 	if [ "$(id -u)" = 0 ]; then
 		as_root=
 	elif command -v sudo >/dev/null; then
-		as_root=sudo
+		# Of which sudo tells nobody by itself.
+		as_root="sudo env${http_proxy:+ http_proxy=$http_proxy}${https_proxy:+ https_proxy=$https_proxy}${no_proxy:+ no_proxy=$no_proxy}"
 	else
 		die "these packages are missing:$1 - install them as root: $install"
 	fi
 	step "installing$1"
 	mkdir -p "$BUILD"
 	log=$BUILD/packages.log
+	# One of us at a time: apt-get install does not wait for an update of the lists that
+	# it reads, and with_apt would take what another one's apt says for its own's.
+	exec 7>"$log.lock"
+	wait_for_lock "other packages" 7
 	# An old package list names versions that the archive no longer has.  Whether
 	# one of the system's sources fails that is not needed here, installing tells.
 	# shellcheck disable=SC2086 # lists of words
@@ -457,7 +516,8 @@ install_packages()
 			with_apt "$log" $as_root env DEBIAN_FRONTEND=noninteractive \
 			${install%% *} -o DPkg::Lock::Timeout=600 ${install#* } ||
 			die "cannot install$1: $(why "$log") (log: $log). By hand: $install"
-	}
+	} 7>&-
+	exec 7>&-
 }
 
 # new_lists SUITE...: the package lists of apt_of_our_own: of other_suites, or if none
@@ -488,15 +548,20 @@ apt_of_our_own()
 	"$tool" "$@"
 }
 
-# other_suites SUITE...: have apt_of_our_own look there, on the mirrors that the
+# other_suites [SUITE]...: have apt_of_our_own look there, on the mirrors that the
 # system's own sources have Debian from, with the options that they give for it.
-# It has looked in these before: apt tells only of what there is a list of.
+# It has looked in these before: apt tells only of what there is a list of.  With
+# types=deb-src, for source packages; without a SUITE, in those that the system's
+# entries name, of security updates too.
 other_suites()
 {
+	labels='^(Debian|[$][(]LABEL[)])$'
+	[ $# -gt 0 ] || labels='^(Debian(-Security)?|[$][(]LABEL[)])$'
 	# shellcheck disable=SC2016 # apt's variables
 	[ -s "$apt/entries" ] ||
 		apt_of_our_own apt-get indextargets --format '$(COMPONENT) $(LABEL) $(SOURCESENTRY)' 'Created-By: Packages' |
-		sed -n 's/^main \(Debian\|\$(LABEL)\) \(\/.*\)$/\2/p' | sort -u >"$apt/entries"
+		awk -v labels="$labels" '$1 == "main" && $2 ~ labels && $3 ~ "^/" { sub($1 " [^ ]* ", ""); print }' |
+		sort -u >"$apt/entries"
 	rm -rf "$apt/parts"
 	mkdir -p "$apt/parts"
 	: >"$apt/sources"
@@ -508,16 +573,23 @@ other_suites()
 			# The paragraph of that number, but for what it takes from there.
 			grep -v '^#' "${entry%:*}" |
 				awk -v RS= -v number="${entry##*:}" 'NR == number' |
-				awk -v suites="$*" '
-				/^[^ \t]/ { ours = tolower($1) ~ /^(types|suites|components|enabled):$/ }
+				awk -v types="${types:-deb}" -v suites="$*" '
+				BEGIN { replaced = "^(types|components|enabled" (suites ? "|suites" : "") "):$" }
+				/^[^ \t]/ { ours = tolower($1) ~ replaced }
 				!ours
-				END { print "Types: deb\nSuites: " suites "\nComponents: main" }' >"$part.sources"
+				END {
+					print "Types: " types
+					if (suites)
+						print "Suites: " suites
+					print "Components: main"
+				}' >"$part.sources"
 			;;
 		*)
-			for suite; do
+			suites=$*
+			for suite in ${suites:-'\3'}; do
 				sed -n "${entry##*:}{
 					s/#.*//
-					s/^[ \t]*deb[ \t]*\(\[[^]]*\]\)\{0,1\}[ \t]*\([^ \t]*\)[ \t].*/deb \1 \2 $suite main/p
+					s/^[ \t]*deb[ \t]*\(\[[^]]*\]\)\{0,1\}[ \t]*\([^ \t]*\)[ \t][ \t]*\([^ \t]*\)[ \t].*/${types:-deb} \1 \2 $suite main/p
 				}" "${entry%:*}"
 			done >"$part.list"
 			;;
@@ -630,6 +702,39 @@ set_kernel()
 	[ -n "$version" ] ||
 		die "kernel '$1': give a version such as 6.12, newest, or the path of a source tree (with a /)"
 	KDIR=$BUILD/$version
+}
+
+# tree_version TREE: the version of a source tree, such as 6.12.117
+tree_version()
+{
+	sed -n 's/^\(VERSION\|PATCHLEVEL\|SUBLEVEL\) *= *//p' "$1/Makefile" | paste -sd.
+}
+
+# at_least A B: is version A at least B?
+at_least()
+{
+	[ "$(printf '%s\n' "$1" "$2" | sort -V | head -n 1)" = "$2" ]
+}
+
+# fragments_for TREE FRAGMENT...: these options, as they are called in that tree
+fragments_for()
+{
+	renamed=
+	! at_least "$(tree_version "$1")" 7.3 || renamed='s/^CONFIG_PROC_SYSCTL=/CONFIG_SYSCTL=/'
+	shift
+	sed "$renamed" "$@"
+}
+
+# set_cc: sets cc, the compiler, a cross compiler if cross is its prefix, through
+# ccache if that is there
+# shellcheck disable=SC2034 # cc is for the caller
+set_cc()
+{
+	cc=${cross-}${CC:-gcc}
+	if command -v ccache >/dev/null; then
+		cc="ccache $cc"
+		export CCACHE_BASEDIR="${CCACHE_BASEDIR:-$ROOT}"
+	fi
 }
 
 # copy_touched SOURCE DIR: copy to DIR what scripts/graft needs of the kernel

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The index of block/diskseq.c, as a model for spin: one disk gets another number
+ * The index of block/diskseq_index.c, as a model for spin: one disk gets another number
  * while another one stays, and somebody looks them up, without a lock.
  *
  * A number has two halves, which are written and read one after the other, as on a

@@ -3,7 +3,7 @@
  * Fuzz the names of disks: diskseq_parse_name() and diskseq_format_name(), against
  * a second opinion that shares nothing with them.
  *
- * scripts/fuzz takes the functions from block/diskseq.c, into names.inc.
+ * scripts/fuzz takes the functions from block/diskseq_name.c, into names.inc.
  */
 #include <errno.h>
 #include <limits.h>
