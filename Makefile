@@ -2,7 +2,7 @@
 # `make` alone lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-xen test test-debian12 test-debian13 test-debug soak mutants model fuzz fuzz-ops faults check series deb bench shell graft clean
+.PHONY: help demo demo-xen test test-debian12 test-debian13 test-debug test-arch soak mutants model fuzz fuzz-ops faults test-others coverage check bisect-check series deb bench shell graft clean
 
 help:		## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
@@ -27,6 +27,9 @@ test-debian13:	## "make demo test", or TARGETS=..., on a bare Debian 13 (or 12)
 test-debug:	## The tests on kernels with KASAN, lockdep, kmemleak, KCSAN and more
 	@scripts/test --debug
 
+test-arch:	## The unit tests on i386, arm64, s390 and riscv
+	@scripts/test --arch
+
 soak:		## The race suite for long: OPENS=10000000 opens, CPUS=4 processors
 	@scripts/race --opens $(or $(OPENS),10000000) --cpus $(or $(CPUS),4) \
 		--seed $(or $(SEED),1) --timeout 86400 --slow-seconds $(or $(SLOW_SECONDS),60)
@@ -46,8 +49,17 @@ fuzz-ops:	## Random operations against a model of them: SECONDS=300 SEED=1
 faults:		## Each allocation on the way fails once, and nothing is lost by it
 	@scripts/test faults
 
-check:		## checkpatch, sparse, kernel-doc, shellcheck; graft equals series
+test-others:	## Test suites of others (util-linux, liburing, cryptsetup), held to the stock kernel
+	@scripts/test others
+
+coverage:	## Which lines and branches of ours the tests execute (gcov), and which not
+	@scripts/coverage
+
+check:		## checkpatch, sparse, kernel-doc, htmldocs, shellcheck; graft equals series
 	@scripts/check
+
+bisect-check:	## Boot and test the kernel after each patch of the series (STEPS='30-fs/* ...')
+	@scripts/bisect-check $(STEPS)
 
 series:		## Write the patches for the mailing lists to build/series/, a folder for each maintainer
 	@scripts/export
