@@ -16,11 +16,12 @@
  *
  * SEEN failing: number_change_during_driver_open_is_enoent on a kernel that does
  * not compare after ->open() (the wrong disk is opened),
- * wrong_disk_is_never_given_to_driver on one that does not before (the open waits
- * for the driver's lock), mount_of_a_moved_partition_deceives_no_other on
- * one where the superblock moves to the device number that was opened (the file
- * system of another disk is mounted), quotactl_waits_for_a_mount on one that takes a
- * mount that is under way for none (ENODEV).
+ * number_change_before_driver_open_is_enoent on one that does not compare at all,
+ * mount_of_a_moved_partition_deceives_no_other on one where the superblock moves to
+ * the device number that was opened (the file system of another disk is mounted),
+ * quotactl_waits_for_a_mount on one that takes a mount that is under way for none
+ * (ENODEV).  That ->open() is not even called for a disk that has another number
+ * before is seen by diskseq_kunit.c, whose driver counts.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -295,8 +296,8 @@ static void start(struct __test_metadata *_metadata, struct call *call)
 	ASSERT_TRUE(wait_until(call_sleeps(call)));
 }
 
-/* Are so many reads under way?  Who reads may have slept for something else before. */
-static bool reads_in_flight(int nr, unsigned int expected)
+/* Is a read under way?  Who reads may have slept for something else before. */
+static bool read_is_in_flight(int nr)
 {
 	unsigned int reads = -1;
 	char path[64];
@@ -309,7 +310,7 @@ static bool reads_in_flight(int nr, unsigned int expected)
 			reads = -1;
 		fclose(inflight);
 	}
-	return reads == expected;
+	return reads == 1;
 }
 
 /* As start(), in a process of its own, which can be ended. */
@@ -418,11 +419,10 @@ TEST_F(open_race, number_change_during_driver_open_deceives_device_node)
 }
 
 /*
- * A disk that becomes another one between the look-up and the driver's
- * ->open() is not even given to the driver: the open fails while somebody else
- * has the driver's lock.
+ * Nor is a disk that becomes another one between the look-up and the driver's
+ * ->open(): while somebody who reads its partition table has open_mutex.
  */
-TEST_F(open_race, wrong_disk_is_never_given_to_driver)
+TEST_F(open_race, number_change_before_driver_open_is_enoent)
 {
 	struct loop_info64 info;
 
@@ -430,28 +430,18 @@ TEST_F(open_race, wrong_disk_is_never_given_to_driver)
 	info.lo_flags |= LO_FLAGS_PARTSCAN;
 	ASSERT_EQ(0, ioctl(self->fd, LOOP_SET_STATUS64, &info));
 	self->holder = (struct call){ call_scan_partitions, self->fd };
-	/* Past the cache: the holder waits for what is being read into it. */
-	self->read.fd = open(loop_path(self->nr), O_RDONLY | O_DIRECT | O_CLOEXEC);
-	ASSERT_LE(0, self->read.fd);
 
 	ASSERT_EQ(0, dm_suspend("front"));
-	ASSERT_EQ(0, dm_suspend("back"));
 	start(_metadata, &self->holder);
-	ASSERT_TRUE(wait_until(reads_in_flight(self->nr, 1)));
-	start(_metadata, &self->read);
-	ASSERT_TRUE(wait_until(reads_in_flight(self->nr, 2)));
+	ASSERT_TRUE(wait_until(read_is_in_flight(self->nr)));
 	start(_metadata, &self->open);
 	start(_metadata, &self->change);
 	ASSERT_LT(self->number, diskseq_of(self->fd));
 	ASSERT_EQ(0, dm_resume("front"));
 
-	EXPECT_TRUE(wait_until(self->open.done));
-	EXPECT_FALSE(atomic_load(&self->change.done));
-	ASSERT_EQ(0, dm_resume("back"));
 	ASSERT_TRUE(wait_until(self->open.done && self->change.done));
 	EXPECT_EQ(0, self->change.ret);
 	expect_enoent(_metadata, self);
-	close(self->read.fd);
 }
 
 /* Put a file system with a file of that name where the partition is, or will be. */
