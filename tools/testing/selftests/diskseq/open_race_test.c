@@ -326,6 +326,16 @@ static void start_process(struct __test_metadata *_metadata, struct call *call,
 	ASSERT_TRUE(wait_until(task_sleeps(*pid)));
 }
 
+/* Have the driver's lock held until the back is resumed. */
+static void hold_driver_lock(struct __test_metadata *_metadata,
+			     FIXTURE_DATA(open_race) *self)
+{
+	self->holder = (struct call){ call_set_status, self->fd };
+	ASSERT_EQ(0, dm_suspend("back"));
+	start(_metadata, &self->read);
+	start(_metadata, &self->holder);
+}
+
 /*
  * Stop the open in the driver's ->open(), behind a change of the number, and
  * let both go on.
@@ -333,11 +343,7 @@ static void start_process(struct __test_metadata *_metadata, struct call *call,
 static void change_during_driver_open(struct __test_metadata *_metadata,
 				      FIXTURE_DATA(open_race) *self)
 {
-	self->holder = (struct call){ call_set_status, self->fd };
-
-	ASSERT_EQ(0, dm_suspend("back"));
-	start(_metadata, &self->read);
-	start(_metadata, &self->holder);
+	hold_driver_lock(_metadata, self);
 	start(_metadata, &self->change);
 	start(_metadata, &self->open);
 	ASSERT_EQ(self->number, diskseq_of(self->fd));
@@ -480,16 +486,6 @@ static bool mounted_is(const char *path, dev_t dev)
 		printf("# %s: of device %#llx, expected %#llx\n", path,
 		       (unsigned long long)st.st_dev, (unsigned long long)dev);
 	return st.st_dev == dev;
-}
-
-/* Have the driver's lock held until the back is resumed. */
-static void hold_driver_lock(struct __test_metadata *_metadata,
-			     FIXTURE_DATA(open_race) *self)
-{
-	self->holder = (struct call){ call_set_status, self->fd };
-	ASSERT_EQ(0, dm_suspend("back"));
-	start(_metadata, &self->read);
-	start(_metadata, &self->holder);
 }
 
 /*
