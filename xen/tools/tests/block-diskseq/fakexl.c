@@ -149,6 +149,11 @@ static void rounds(unsigned int n, const char *program, const char *image)
         set("state", "6");
         run(program, "remove", i);
         gone();
+        /* Whoever runs thousands of them sees that they go on. */
+        if (i % 100 == 0) {
+            printf("# %u of %u rounds\n", i, n);
+            fflush(stdout);
+        }
     }
 }
 
