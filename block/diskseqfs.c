@@ -72,7 +72,7 @@ struct diskseqfs_inode {
 	struct hlist_node	node;
 	/* In diskseqfs_kept, with a reference, if something is set by hand */
 	struct hlist_node	kept;
-	/* The name is not that of the inode any more */
+	/* The name is not that of the inode any more, and will not be again */
 	bool			retired;
 	/* Which of ATTR_MODE, ATTR_UID and ATTR_GID have been set by hand */
 	unsigned int		own;
@@ -175,7 +175,8 @@ static bool diskseqfs_inode_valid(const struct inode *inode)
 	const struct diskseqfs_inode *di = DISKSEQFS_I(inode);
 	sector_t start = 0;
 
-	return diskseq_devt(di->diskseq, di->partno, &start) == inode->i_rdev &&
+	return !READ_ONCE(di->retired) &&
+	       diskseq_devt(di->diskseq, di->partno, &start) == inode->i_rdev &&
 	       start == di->start;
 }
 
@@ -212,7 +213,7 @@ static void diskseqfs_forget(struct inode *inode)
 	bool kept;
 
 	spin_lock(&diskseqfs_lock);
-	di->retired = true;
+	WRITE_ONCE(di->retired, true);
 	kept = !hlist_unhashed(&di->kept);
 	hlist_del_init(&di->kept);
 	spin_unlock(&diskseqfs_lock);
@@ -285,7 +286,7 @@ void diskseqfs_retire(struct gendisk *disk, u64 diskseq)
 			continue;
 		hlist_del(&di->node);
 		hlist_add_head(&di->node, &diskseqfs_retired);
-		di->retired = true;
+		WRITE_ONCE(di->retired, true);
 		any = true;
 	}
 	spin_unlock(&diskseqfs_lock);
@@ -334,15 +335,17 @@ static const struct dentry_operations diskseqfs_dentry_operations = {
 
 /*
  * A partition may have been replaced since permissions were asked for.  While it
- * is open it is not.
+ * is open it is not.  And it may be there again with the device number that it
+ * had first, when another inode has the owner that was given to it since.
  */
 static int diskseqfs_opened(struct inode *inode, struct file *filp)
 {
+	const struct diskseqfs_inode *di = DISKSEQFS_I(inode);
 	struct block_device *bdev = file_bdev(filp);
 
 	if (!bdev_is_partition(bdev))
 		return 0;
-	if (get_start_sect(bdev) != DISKSEQFS_I(inode)->start)
+	if (READ_ONCE(di->retired) || get_start_sect(bdev) != di->start)
 		return -ESTALE;
 	/* The device cgroup was, by the device number that it had. */
 	return bdev_permission(bdev->bd_dev, file_to_blk_mode(filp),
@@ -634,7 +637,7 @@ static bool diskseqfs_take_over(struct inode *inode)
 	dev_t dev;
 
 	dev = diskseq_devt(di->diskseq, di->partno, &start);
-	if (!dev || di->start != start)
+	if (!dev || di->start != start || READ_ONCE(di->retired))
 		return false;
 	if (inode->i_rdev == dev)
 		return true;
@@ -644,7 +647,7 @@ static bool diskseqfs_take_over(struct inode *inode)
 	if (diskseqfs_is_kept(inode))
 		WRITE_ONCE(inode->i_rdev, dev);
 	else
-		di->retired = true;
+		WRITE_ONCE(di->retired, true);
 	spin_unlock(&diskseqfs_lock);
 	return inode->i_rdev == dev;
 }
