@@ -38,7 +38,7 @@
 #define LINK_DIR	"/tmp/by-diskseq"
 #define MAX_SHOWN	5	/* mismatches to describe, of each kind */
 #define NOTICE_MSECS	1000	/* until a change that nobody sees is missed */
-#define TELLS_PERCENT	95	/* of the numbers in events must open */
+#define TELLS_PERCENT	99	/* of the numbers in events must open */
 
 /* The slow ones first: what they do not get done in time is left to the others. */
 static const struct kind *const kinds[] = {
@@ -671,10 +671,13 @@ static bool numbers_open(const struct kind *kind)
 {
 	long judged = beside_counts.announced - beside_counts.late;
 	long missed = judged - beside_counts.reached;
-	/* Of as few as in a short run, twice the standard deviation may miss more. */
+	/*
+	 * Of as few as in a short run, twice the standard deviation may miss more,
+	 * and of a few dozen it may well be two.
+	 */
 	long above = missed * 100 - judged * (100 - TELLS_PERCENT);
 
-	return !kind->tells || missed <= 1 || above <= 0 ||
+	return !kind->tells || missed <= 2 || above <= 0 ||
 	       above * above <= 4 * 100 * (100 - TELLS_PERCENT) * judged;
 }
 
