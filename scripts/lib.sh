@@ -716,11 +716,13 @@ at_least()
 	[ "$(printf '%s\n' "$1" "$2" | sort -V | head -n 1)" = "$2" ]
 }
 
-# fragments_for TREE FRAGMENT...: these options, as they are called in that tree
+# fragments_for TREE FRAGMENT...: these options, as they are called in that tree, but those
+# that it has not any more
 fragments_for()
 {
 	renamed=
-	! at_least "$(tree_version "$1")" 7.3 || renamed='s/^CONFIG_PROC_SYSCTL=/CONFIG_SYSCTL=/'
+	! at_least "$(tree_version "$1")" 7.2 || renamed='/^CONFIG_CDROM_PKTCDVD=/d'
+	! at_least "$(tree_version "$1")" 7.3 || renamed="$renamed;s/^CONFIG_PROC_SYSCTL=/CONFIG_SYSCTL=/"
 	shift
 	sed "$renamed" "$@"
 }
