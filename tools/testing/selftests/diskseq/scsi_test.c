@@ -6,9 +6,10 @@
  * The disks are those of scsi_debug.  One that is removable has another medium
  * after a unit attention, such as for another capacity.
  *
- * SEEN failing on kernels where only who sends the command by SG_IO is told, where
- * a change that is there at each look is announced each time, and where a device
- * that has another identity keeps its number.
+ * SEEN failing on kernels where only who sends the command by SG_IO is told, or the
+ * error handler, where a drive for discs is taken to tell it once more, where a change
+ * that is there at each look is announced each time, and where a device that has
+ * another identity keeps its number.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -118,14 +119,17 @@ static bool find_disk(FIXTURE_DATA(scsi) *self)
 	return true;
 }
 
-FIXTURE_SETUP(scsi)
+/* @type as SCSI has it: 0 is a disk, 5 a drive for discs. */
+static void add_disk(struct __test_metadata *_metadata, FIXTURE_DATA(scsi) *self,
+		     const char *removable, const char *type)
 {
 	struct uevent event;
 
 	diskseqfs_private();
 	self->socket = uevent_listen();
 	ASSERT_EQ(0, put(DRIVER "per_host_store", "1"));
-	ASSERT_EQ(0, put(DRIVER "removable", variant->removable));
+	ASSERT_EQ(0, put(DRIVER "removable", removable));
+	ASSERT_EQ(0, put(DRIVER "ptype", type));
 	ASSERT_EQ(0, put(DRIVER "add_host", "1"));
 	self->host = newest_host();
 	snprintf(self->device, sizeof(self->device),
@@ -141,14 +145,41 @@ FIXTURE_SETUP(scsi)
 	ASSERT_EQ(0, uevent_drain(self->socket, self->name));
 }
 
-FIXTURE_TEARDOWN(scsi)
+static void remove_disk(FIXTURE_DATA(scsi) *self)
 {
 	if (self->socket <= 0)
 		return;
 	/* As it was for the other disks of the driver, too. */
 	put(DRIVER "vpd_use_hostno", "1");
 	put(DRIVER "virtual_gb", "0");
+	put(DRIVER "ptype", "0");
 	put(DRIVER "add_host", "-1");
+}
+
+FIXTURE_SETUP(scsi)
+{
+	add_disk(_metadata, self, variant->removable, "0");
+}
+
+FIXTURE_TEARDOWN(scsi)
+{
+	remove_disk(self);
+}
+
+/* A drive for discs, which does not know GET EVENT STATUS NOTIFICATION. */
+FIXTURE(drive)
+{
+	FIXTURE_DATA(scsi) scsi;
+};
+
+FIXTURE_SETUP(drive)
+{
+	add_disk(_metadata, &self->scsi, "1", "5");
+}
+
+FIXTURE_TEARDOWN(drive)
+{
+	remove_disk(&self->scsi);
 }
 
 static void change_medium(void)
@@ -158,6 +189,18 @@ static void change_medium(void)
 	get(DRIVER "virtual_gb", gigabytes, sizeof(gigabytes));
 	if (put(DRIVER "virtual_gb", atoi(gigabytes) == 1 ? "2" : "1"))
 		err(1, DRIVER "virtual_gb");
+}
+
+/* Have the driver do to a command what @rule says; false if it cannot. */
+static bool inject(FIXTURE_DATA(scsi) *self, const char *rule)
+{
+	char path[80];
+
+	if (access(DEBUGFS "/scsi_debug", F_OK))
+		mount("debugfs", DEBUGFS, "debugfs", 0, NULL);
+	snprintf(path, sizeof(path), DEBUGFS "/scsi_debug/%u:0:0:0/error",
+		 self->host);
+	return !put(path, rule);
 }
 
 static void scan_again(FIXTURE_DATA(scsi) *self)
@@ -186,6 +229,49 @@ TEST_F(scsi, sg_io_does_not_hide_a_medium_change)
 		/* There is no other medium. */
 		EXPECT_EQ(self->number, diskseq_of_path(self->node));
 		EXPECT_EQ(0, uevent_drain(self->socket, self->name));
+	}
+	close(fd);
+}
+
+/* So it is with a drive for discs that tells it nobody else. */
+TEST_F(drive, sg_io_does_not_hide_a_medium_change)
+{
+	FIXTURE_DATA(scsi) *scsi = &self->scsi;
+	int fd = open_by_number(scsi->number, 0, O_RDONLY | O_NONBLOCK);
+
+	ASSERT_LE(0, fd);
+	change_medium();
+	ASSERT_EQ(UNIT_ATTENTION, sg_test_unit_ready(fd));
+	ASSERT_EQ(0, sg_test_unit_ready(fd));
+	EXPECT_TRUE(is_gone(scsi->number, 0));
+	EXPECT_EQ(1, uevent_media_changes(scsi->socket, scsi->name));
+	close(fd);
+}
+
+/*
+ * The error handler, too, sends TEST UNIT READY: when it has reset the device, since a
+ * command got no answer and could not be aborted.  That command is sent again.
+ */
+TEST_F(scsi, error_handler_does_not_hide_a_medium_change)
+{
+	static char block[4096] __attribute__((aligned(4096)));
+	int fd = open_by_number(self->number, 0, O_RDONLY | O_DIRECT);
+	char path[80];
+
+	ASSERT_LE(0, fd);
+	snprintf(path, sizeof(path), "%s/timeout", self->device);
+	ASSERT_EQ(0, put(path, "1"));
+	if (!inject(self, "3 -1 0x28") || !inject(self, "0 -1 0x28"))
+		SKIP(return, "needs debugfs and error injection of scsi_debug");
+	change_medium();
+	EXPECT_EQ(sizeof(block), pread(fd, block, sizeof(block), 0));
+	/* Nobody else is told. */
+	ASSERT_EQ(0, sg_test_unit_ready(fd));
+	if (!strcmp(variant->removable, "1")) {
+		EXPECT_TRUE(is_gone(self->number, 0));
+		EXPECT_EQ(1, uevent_media_changes(self->socket, self->name));
+	} else {
+		EXPECT_EQ(self->number, diskseq_of_path(self->node));
 	}
 	close(fd);
 }
@@ -244,9 +330,9 @@ TEST_F(scsi, polled_change_is_announced_once_and_opens)
 TEST_F(scsi, listener_of_a_drive_that_always_reports_comes_to_an_end)
 {
 	static const char zeros[512];
-	char error[128], path[80];
 	unsigned int opened = 0;
 	struct uevent event;
+	char path[80];
 	int fd;
 
 	fd = open(self->node, O_WRONLY | O_CLOEXEC);
@@ -254,12 +340,8 @@ TEST_F(scsi, listener_of_a_drive_that_always_reports_comes_to_an_end)
 	ASSERT_EQ(0, ioctl(fd, BLKRRPART));
 	close(fd);
 	uevent_drain(self->socket, self->name);
-	if (access(DEBUGFS "/scsi_debug", F_OK))
-		mount("debugfs", DEBUGFS, "debugfs", 0, NULL);
-	snprintf(error, sizeof(error),
-		 DEBUGFS "/scsi_debug/%u:0:0:0/error", self->host);
 	/* Fail TEST UNIT READY each time, as if it had been reset. */
-	if (put(error, "2 1 0x00 0 0 2 6 0x29 0"))
+	if (!inject(self, "2 1 0x00 0 0 2 6 0x29 0"))
 		SKIP(return, "needs debugfs and error injection of scsi_debug");
 
 	close(open(self->node, O_RDONLY | O_CLOEXEC));
@@ -276,7 +358,7 @@ TEST_F(scsi, listener_of_a_drive_that_always_reports_comes_to_an_end)
 		/* It is never asked. */
 		EXPECT_EQ(0, opened);
 		EXPECT_EQ(self->number, diskseq_of_path(self->node));
-		ASSERT_EQ(0, put(error, "- 2 0x00"));
+		ASSERT_TRUE(inject(self, "- 2 0x00"));
 		return;
 	}
 	EXPECT_LT(0, opened);
@@ -286,7 +368,7 @@ TEST_F(scsi, listener_of_a_drive_that_always_reports_comes_to_an_end)
 	self->number = diskseq_of_path(self->node);
 	EXPECT_TRUE(is_gone(self->number, 0));
 
-	ASSERT_EQ(0, put(error, "- 2 0x00"));
+	ASSERT_TRUE(inject(self, "- 2 0x00"));
 	snprintf(path, sizeof(path), "/sys/block/%s/events_poll_msecs",
 		 self->name);
 	close(open(self->node, O_RDONLY | O_CLOEXEC));
