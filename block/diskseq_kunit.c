@@ -18,6 +18,7 @@
 #include <linux/mount.h>
 #include <linux/namei.h>
 #include <linux/pagemap.h>
+#include <linux/sched.h>
 #include <linux/string.h>
 #include <linux/vmalloc.h>
 #include <linux/workqueue.h>
@@ -227,6 +228,8 @@ struct test_disk {
 	unsigned int foreign_writes;
 	/* What ->check_events() shall report, once */
 	atomic_t medium_changed;
+	/* How often it was called, and how often memory could be had by I/O */
+	atomic_t looks, looks_with_io;
 	/* Shall somebody else look, who comes when it has found another medium? */
 	bool look_beside;	/* once */
 	struct work_struct look;
@@ -280,6 +283,9 @@ static unsigned int test_disk_check_events(struct gendisk *disk,
 	struct test_disk *td = disk->private_data;
 	int changed = atomic_xchg(&td->medium_changed, 0);
 
+	atomic_inc(&td->looks);
+	if (!(current->flags & PF_MEMALLOC_NOIO))
+		atomic_inc(&td->looks_with_io);
 	if (td->look_beside) {
 		td->look_beside = false;
 		schedule_work(&td->look);
@@ -508,6 +514,30 @@ static void medium_has_a_number_for_who_looks_beside(struct kunit *test)
 	flush_work(&td->look);
 	KUNIT_EXPECT_GT(test, td->seen_by_other, first);
 	KUNIT_EXPECT_EQ(test, td->seen_by_other, disk_diskseq(td->disk));
+}
+
+/* Somebody whose I/O others wait for may wait for a look, whoever looks. */
+static void look_does_not_wait_for_io(struct kunit *test)
+{
+	struct test_disk *td = alloc_test_disk(test);
+	int looks;
+
+	td->disk->events = DISK_EVENT_MEDIA_CHANGE;
+	add_test_disk(test, td);
+	looks = atomic_read(&td->looks);
+	disk_check_media_change(td->disk);
+	KUNIT_EXPECT_GT(test, atomic_read(&td->looks), looks);
+	KUNIT_EXPECT_FALSE(test, current->flags & PF_MEMALLOC_NOIO);
+
+	looks = atomic_read(&td->looks);
+	disk_note_media_change(td->disk);
+	KUNIT_EXPECT_GT(test, atomic_read(&td->looks), looks);
+	KUNIT_EXPECT_FALSE(test, current->flags & PF_MEMALLOC_NOIO);
+
+	looks = atomic_read(&td->looks);
+	change_medium(td);
+	KUNIT_EXPECT_GT(test, atomic_read(&td->looks), looks);
+	KUNIT_EXPECT_EQ(test, atomic_read(&td->looks_with_io), 0);
 }
 
 static void new_number_does_not_add_a_disk(struct kunit *test)
@@ -858,6 +888,7 @@ static struct kunit_case diskseq_index_cases[] = {
 	KUNIT_CASE(new_number_takes_the_place_of_the_old),
 	KUNIT_CASE(each_medium_has_a_number_also_unopened),
 	KUNIT_CASE(medium_has_a_number_for_who_looks_beside),
+	KUNIT_CASE(look_does_not_wait_for_io),
 	KUNIT_CASE(new_number_does_not_add_a_disk),
 	KUNIT_CASE(hidden_disk_is_never_found),
 	KUNIT_CASE(device_number_is_that_of_disk_and_partition),
@@ -1426,6 +1457,32 @@ static void page_in_use_is_not_of_the_next_medium(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, cached_medium(test, file), 1);
 }
 
+/* For who has the disk open already the driver, or the block layer, sees to it. */
+static void page_goes_when_the_driver_reports_a_medium(struct kunit *test)
+{
+	struct test_disk *td = alloc_test_disk(test);
+	struct folio *held;
+	struct file *file;
+
+	td->disk->events = DISK_EVENT_MEDIA_CHANGE;
+	add_test_disk(test, td);
+	file = open_part(test, td, 0);
+	held = first_folio(test, file);
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, put_folio,
+							   held));
+	td->medium++;
+	atomic_set(&td->medium_changed, 1);
+	KUNIT_EXPECT_TRUE(test, disk_check_media_change(td->disk));
+	KUNIT_EXPECT_EQ(test, cached_medium(test, file), 1);
+
+	held = first_folio(test, file);
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, put_folio,
+							   held));
+	td->medium++;
+	disk_force_media_change(td->disk);
+	KUNIT_EXPECT_EQ(test, cached_medium(test, file), 2);
+}
+
 /* Also when the table cannot be read again, since a partition is open. */
 static void page_is_not_of_the_next_medium_while_a_partition_is_open(struct kunit *test)
 {
@@ -1496,6 +1553,36 @@ static void extent_of_an_earlier_table_is_not_seen(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, devt(new, 3), 0);
 	KUNIT_EXPECT_EQ(test, 0, bdev_resize_partition(td->disk, 3, 32, 9, new));
 	KUNIT_EXPECT_NE(test, devt(new, 3), 0);
+}
+
+/*
+ * Who opens once more what is open compares the two: is what will be read of the
+ * medium that was opened?  Of a partition that is, also if the disk has another one.
+ */
+static void reopened_file_is_of_the_number_that_it_reads(struct kunit *test)
+{
+	struct test_disk *td = add_new_disk(test);
+	struct file *disk, *part, *again;
+
+	add_part(test, td, 2);
+	disk = open_part(test, td, 0);
+	open_part(test, td, 2);
+	change_medium_silently(td);
+	part = bdev_file_open_by_dev(part_devt(td->disk, 2), BLK_OPEN_READ, NULL,
+				     NULL);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, part);
+	close_at_exit(test, part);
+	again = bdev_file_reopen(file_bdev(part), BLK_OPEN_READ, NULL, NULL);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, again);
+	close_at_exit(test, again);
+	KUNIT_EXPECT_EQ(test, bdev_data_diskseq(file_bdev(again)),
+			bdev_file_diskseq(part));
+
+	again = bdev_file_reopen(file_bdev(disk), BLK_OPEN_READ, NULL, NULL);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, again);
+	close_at_exit(test, again);
+	KUNIT_EXPECT_NE(test, bdev_data_diskseq(file_bdev(again)),
+			bdev_file_diskseq(disk));
 }
 
 struct dirty_case {
@@ -1605,6 +1692,8 @@ static void medium_under_a_mounted_file_system_is_busy(struct kunit *test)
 
 	brelse(bh);
 	kunit_release_action(test, close_file, fs);
+	/* Who has it open need not wait for the next open. */
+	KUNIT_EXPECT_EQ(test, cached_medium(test, file), 1);
 	/* The buffers that a processor remembers do not matter. */
 	file = open_part(test, td, 0);
 	KUNIT_EXPECT_EQ(test, cached_medium(test, file), 1);
@@ -1612,10 +1701,12 @@ static void medium_under_a_mounted_file_system_is_busy(struct kunit *test)
 
 static struct kunit_case diskseq_cache_cases[] = {
 	KUNIT_CASE(page_in_use_is_not_of_the_next_medium),
+	KUNIT_CASE(page_goes_when_the_driver_reports_a_medium),
 	KUNIT_CASE(page_is_not_of_the_next_medium_while_a_partition_is_open),
 	KUNIT_CASE(table_is_read_from_the_next_medium),
 	KUNIT_CASE(table_read_during_the_change_is_of_the_earlier_medium),
 	KUNIT_CASE(extent_of_an_earlier_table_is_not_seen),
+	KUNIT_CASE(reopened_file_is_of_the_number_that_it_reads),
 	KUNIT_CASE_PARAM(dirty_page_is_not_written_to_the_next_medium,
 			 dirty_gen_params),
 	KUNIT_CASE(dirty_page_is_kept_if_the_medium_may_be_the_same),

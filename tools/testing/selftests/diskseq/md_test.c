@@ -35,8 +35,12 @@
 #define STATE		"/sys/block/" NAME "/md/array_state"
 #define ARRAY_SIZE_FILE	"/sys/block/" NAME "/md/array_size"
 
+#define PART_START	8	/* sectors, as the next one */
+#define PART_SIZE	16
+
 FIXTURE(md)
 {
+	int image;
 	int loop;
 	int socket;
 };
@@ -45,7 +49,8 @@ FIXTURE_SETUP(md)
 {
 	diskseqfs_private();
 	self->loop = loop_get_free();
-	loop_attach(self->loop, image_create("", IMAGE_SIZE), 0);
+	self->image = image_create("", IMAGE_SIZE);
+	loop_attach(self->loop, self->image, 0);
 	self->socket = uevent_listen();
 }
 
@@ -166,6 +171,30 @@ TEST_F(md, array_keeps_its_number_while_it_runs)
 	ASSERT_EQ(0, put(ARRAY_SIZE_FILE, "256"));
 	EXPECT_EQ(number, diskseq_of_path(NODE));
 	EXPECT_TRUE(opens_as(number, 0, ""));
+}
+
+/* Its table is read when the array that starts is opened. */
+TEST_F(md, partitions_are_those_of_the_array_that_starts)
+{
+	static const unsigned char table[66] = {
+		[4] = 0x83,
+		[8] = PART_START,
+		[12] = PART_SIZE,
+		[64] = 0x55, 0xaa,
+	};
+	uint64_t number;
+
+	ASSERT_EQ(sizeof(table), pwrite(self->image, table, sizeof(table), 446));
+	start(self);
+	number = diskseq_of_path(NODE);
+	EXPECT_TRUE(opens_as(number, 1, ""));
+
+	/* Of the next one, which has none, no partition is left. */
+	ASSERT_TRUE(wait_until(!put(STATE, "inactive")));
+	ASSERT_EQ(64, pwrite(self->image, (char[64]) {}, 64, 446));
+	ASSERT_EQ(0, put(STATE, "active"));
+	number = diskseq_of_path(NODE);
+	EXPECT_TRUE(is_gone(number, 1));
 }
 
 TEST_HARNESS_MAIN_NEED(FOR_DISKSEQFS, "file:" NEW_ARRAY)
