@@ -215,6 +215,36 @@ TEST_F(consumers, btrfs_device_is_the_disk_of_the_number)
 	loop_detach(nr);
 }
 
+/*
+ * The path by number that a device was added by is gone with the number.  A scan of the
+ * node, which has the same device number, gives it another one.
+ */
+TEST_F(consumers, btrfs_device_added_by_number_is_found_by_its_node)
+{
+	int second = blank_image(FS_SIZE), dir, nr;
+	struct btrfs_ioctl_vol_args args = {};
+	char options[64];
+
+	NEED("fs:btrfs", "tool:mkfs.btrfs");
+	make_fs(self->image, self->copy, "mkfs.btrfs -q -d single -m single");
+	loop_attach(self->nr, self->image, 0);
+	nr = loop_get_free();
+	path_by_number(args.name, loop_attach(nr, second, 0), 0);
+	ASSERT_EQ(0, mount(loop_path(self->nr), where, "btrfs", 0, NULL));
+	dir = open(where, O_RDONLY | O_CLOEXEC);
+	EXPECT_EQ(0, ioctl(dir, BTRFS_IOC_ADD_DEV, &args));
+	close(dir);
+	ASSERT_EQ(0, umount(where));
+
+	loop_detach(nr);
+	loop_attach(nr, second, 0);
+	btrfs_scan(nr);
+	snprintf(options, sizeof(options), "device=%s", loop_path(nr));
+	EXPECT_EQ(0, mount_errno(loop_path(self->nr), where, "btrfs", options));
+	EXPECT_EQ(0, umount(where));
+	loop_detach(nr);
+}
+
 /* The same of nilfs2, which looks up the device and opens it by itself. */
 TEST_F(consumers, nilfs2_of_earlier_medium_is_not_shared)
 {
