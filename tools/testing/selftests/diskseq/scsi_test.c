@@ -22,6 +22,7 @@
 #include <unistd.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <linux/fs.h>
 
 #include "diskseq_util.h"
@@ -32,6 +33,8 @@
 #define DRIVER		"/sys/bus/pseudo/drivers/scsi_debug/"
 #define DEBUGFS		"/sys/kernel/debug"
 #define UNIT_ATTENTION	6
+#define PART_START	4096
+#define PART_SIZE	(4 << 20)
 
 /* A listener that this many events cause to open the disk goes on for ever. */
 #define ENDLESS		64
@@ -382,6 +385,24 @@ TEST_F(scsi, listener_of_a_drive_that_always_reports_comes_to_an_end)
 	ASSERT_EQ(0, put(path, "0"));
 }
 
+/* Give it a table with one partition. */
+static void add_table(struct __test_metadata *_metadata, FIXTURE_DATA(scsi) *self,
+		      int fd)
+{
+	static const unsigned char table[66] = {
+		[4] = 0x83,
+		[8] = PART_START / 512,
+		[12] = PART_SIZE / 512 & 0xff,
+		[13] = PART_SIZE / 512 >> 8,
+		[64] = 0x55, 0xaa,
+	};
+
+	ASSERT_EQ(sizeof(table), pwrite(fd, table, sizeof(table), 446));
+	ASSERT_EQ(0, fsync(fd));
+	ASSERT_EQ(0, ioctl(fd, BLKRRPART));
+	uevent_drain(self->socket, self->name);
+}
+
 /*
  * If another logical unit answers, as its page 0x83 says, it is another disk,
  * of which the event tells the number.  A rescan that finds the same is none.
@@ -391,18 +412,23 @@ TEST_F(scsi, lun_of_another_identity_is_another_disk)
 	char path[80], before[256], after[256];
 	struct uevent event = {};
 	unsigned int events = 0;
-	int fd;
+	int fd, part;
 
 	if (!self->host)
 		SKIP(return, "needs another host than the first");
 	snprintf(path, sizeof(path), "%s/wwid", self->device);
 	get(path, before, sizeof(before));
-	fd = open_by_number(self->number, 0, O_RDONLY);
+	fd = open_by_number(self->number, 0, O_RDWR);
 	ASSERT_LE(0, fd);
+	add_table(_metadata, self, fd);
 
 	scan_again(self);
 	EXPECT_EQ(self->number, diskseq_of(fd));
 	EXPECT_EQ(0, uevent_drain(self->socket, self->name));
+	part = open_by_number(self->number, 1, O_RDONLY);
+	EXPECT_LE(0, part);
+	close(part);
+	ASSERT_EQ(5, pwrite(fd, "dirty", 5, 4096));
 
 	/* The identity of host 0. */
 	ASSERT_EQ(0, put(DRIVER "vpd_use_hostno", "0"));
@@ -410,6 +436,9 @@ TEST_F(scsi, lun_of_another_identity_is_another_disk)
 	get(path, after, sizeof(after));
 	ASSERT_STRNE(before, after);
 
+	/* What was for the other one is not written. */
+	EXPECT_EQ(-1, fsync(fd));
+	EXPECT_EQ(EIO, errno);
 	EXPECT_TRUE(is_gone(self->number, 0));
 	EXPECT_LT(self->number, diskseq_of(fd));
 	while (uevent_next(self->socket, self->name, QUIET_MS, &event))
@@ -422,6 +451,39 @@ TEST_F(scsi, lun_of_another_identity_is_another_disk)
 	EXPECT_LE(0, fd);
 	close(fd);
 	EXPECT_EQ(event.diskseq, diskseq_of_path(self->node));
+	fd = open_by_number(event.diskseq, 1, O_RDONLY);
+	EXPECT_LE(0, fd);
+	close(fd);
+}
+
+/* A file system on a partition of it is shut down. */
+TEST_F(scsi, lun_of_another_identity_is_gone_for_who_has_mounted_a_partition)
+{
+	static const char where[] = "/tmp/scsi_test";
+	char path[80];
+	int fd;
+
+	NEED(FOR_EXT4);
+	if (!self->host)
+		SKIP(return, "needs another host than the first");
+	fd = open(self->node, O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, fd);
+	add_table(_metadata, self, fd);
+	close(fd);
+	mkdir(where, 0755);
+	snprintf(path, sizeof(path), "%s1", self->node);
+	ASSERT_EQ(0, run("mkfs.ext4 -q -F -O ^has_journal %s", path));
+	ASSERT_EQ(0, mount(path, where, "ext4", 0, NULL));
+	snprintf(path, sizeof(path), "%s/file", where);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	EXPECT_LE(0, fd);
+
+	ASSERT_EQ(0, put(DRIVER "vpd_use_hostno", "0"));
+	scan_again(self);
+	EXPECT_EQ(-1, write(fd, "x", 1));
+	EXPECT_EQ(EIO, errno);
+	close(fd);
+	EXPECT_EQ(0, umount(where));
 }
 
 TEST_HARNESS_MAIN_NEED(FOR_DISKSEQFS, FOR_SCSI_DEBUG, "file:/proc/net/netlink")
