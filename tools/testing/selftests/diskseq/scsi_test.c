@@ -457,7 +457,7 @@ TEST_F(scsi, lun_of_another_identity_is_another_disk)
 }
 
 /* A file system on a partition of it is shut down. */
-TEST_F(scsi, lun_of_another_identity_is_gone_for_who_has_mounted_a_partition)
+TEST_F(scsi, lun_of_another_identity_is_gone_for_who_mounted_a_part)
 {
 	static const char where[] = "/tmp/scsi_test";
 	char path[80];
