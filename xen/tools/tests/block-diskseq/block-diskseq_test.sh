@@ -286,9 +286,20 @@ file_of_any_name_is_attached()
 
 name_cannot_speak_to_the_terminal()
 {
-	backend 1/51712 "$T/no$(printf '\033[2J\r')such" w &&
-		refused 1/51712 error 'no\033[2J\015such' "No such file or directory" &&
-		gone 1/51712
+	# To many terminals, \302\233 in UTF-8, or \233 without it, is what \033[ is.
+	backend 1/51712 "$T/no$(printf '\033[2J\r\302\2332J\2332J')süch€" w \
+		dev "$(printf 'xvdz\033c\302\233')" &&
+		refused 1/51712 error 'no\033[2J\015\302\2332J\2332Jsüch€' \
+			"No such file or directory" 'xvdz\033c\302\233' || return
+	gone 1/51712
+	# What looks like UTF-8, and is not: too long for what it says, half of a pair of
+	# UTF-16, beyond the last character, and cut off.
+	for bytes in '\301\233' '\340\202\233' '\360\200\202\233' '\355\240\200' \
+		'\364\220\200\200' '\370\210\200\200' '\342\202'; do
+		# shellcheck disable=SC2059 # that is what they are
+		backend 1/51712 "$T/no$(printf "$bytes")" w &&
+			refused 1/51712 error "no$bytes\"" && gone 1/51712 || return
+	done
 }
 
 long_name_is_cut_in_the_message()
@@ -296,6 +307,20 @@ long_name_is_cut_in_the_message()
 	long=$(printf '%0200d/' 1 2 3 4 5 6 7 8 9)
 	backend 1/51712 "$T/$long" w &&
 		refused 1/51712 error "..." "No such file or directory" && gone 1/51712
+}
+
+# What is printed there would go to the disk, or to XenStore.
+descriptors_that_the_caller_has_closed_are_opened()
+{
+	image CLOSED
+	backend 1/51712 "$T/CLOSED" w || return
+	XENBUS_PATH=/local/domain/0/backend/vbd/1/51712 INTERFERE_SYSFS=$T/sys \
+		INTERFERE_AT=xs_transaction_end INTERFERE_DO=run \
+		INTERFERE_HOOK="readlink /proc/\$PPID/fd/[012] >$T/opened" \
+		LD_PRELOAD=$interfere "$PROGRAM" add <&- >&- 2>&- || return
+	[ "$(paste -sd' ' "$T/opened")" = "/dev/null /dev/null /dev/null" ] ||
+		complain "$(cat "$T/opened")" || return
+	detached 1/51712 "$T/CLOSED"
 }
 
 value_with_a_nul_is_refused()
@@ -426,11 +451,18 @@ same_guest_may_share()
 	shared "$T/SAME" w w yes
 	status=$?
 	xenstore-rm /local/domain/2/target
+	# On its way to this machine, on which it is.
+	xenstore-write /local/domain/2/vm /vm/1-1
+	shared "$T/SAME" w w yes
+	moving=$?
+	xenstore-write /local/domain/2/vm /vm/2-1
+	shared "$T/SAME" w w no
+	other_moving=$?
 	xenstore-rm /local/domain/1
 	shared "$T/SAME" w w yes
 	gone_too=$?
 	xenstore-write /local/domain/1/vm /vm/1
-	[ $status = 0 ] && [ $gone_too = 0 ]
+	[ $status = 0 ] && [ $moving = 0 ] && [ $other_moving = 0 ] && [ $gone_too = 0 ]
 }
 
 # Xen's script has told it, and it has not been opened yet.
@@ -533,6 +565,9 @@ other_script()
 		#!/bin/sh
 		echo "\$XENBUS_PATH \$BLOCK_DISKSEQ \$*" >$T/called
 		[ ! -e /var/run/xen-hotplug/block ] || echo locked >>$T/called
+		# SIGIO is the 29th.
+		! grep -q '^SigIgn:.*[13579bdf].......\$' /proc/self/status ||
+			echo "SIGIO is ignored" >>$T/called
 	EOF
 	chmod +x "$T/other"
 	rm -f "$T/called"
@@ -549,7 +584,7 @@ unaware_backend_is_left_to_another_script()
 			complain "$(cat "$T/called")" || return
 		no_node 1/51712/hotplug-status && no_loop_of "$T/OTHER" && gone 1/51712 || return
 	done
-	has_log "$T/OTHER is given by its device number, by $T/other" || return
+	has_log "\"$T/OTHER\" is given by its device number, by $T/other" || return
 	# Not if there is nothing to be undone.
 	other_script
 	backend 1/51712 "$T/no-such-file" w && hotplug 1/51712 --else "$T/other" remove &&
@@ -569,6 +604,29 @@ unaware_backend_is_left_to_another_script()
 	call=$!
 	gone 1/51712 && wait $call || return
 	[ ! -e "$T/called" ]
+}
+
+# For which Xen's script has block-TYPE.
+type_with_a_script_of_its_own_is_left_to_it()
+{
+	image TYPE
+	for command in add remove; do
+		other_script
+		backend 1/51712 "$T/TYPE" w type nbd &&
+			hotplug 1/51712 --else "$T/other" $command || return
+		[ "$(cat "$T/called")" = "/local/domain/0/backend/vbd/1/51712 no $command" ] ||
+			complain "$(cat "$T/called")" || return
+		no_node 1/51712/hotplug-status && no_loop_of "$T/TYPE" && gone 1/51712 || return
+	done
+	has_log "the type is not phy" || return
+	for type in phy file; do
+		other_script
+		backend 1/51712 "$T/TYPE" w type $type && hotplug 1/51712 --else "$T/other" add &&
+			[ ! -e "$T/called" ] && node_is 1/51712/hotplug-status connected &&
+			detached 1/51712 "$T/TYPE" || return
+	done
+	# And who has named this program in the disk line has decided.
+	backend 1/51712 "$T/TYPE" w type nbd && attach 1/51712 && detached 1/51712 "$T/TYPE"
 }
 
 # One that may know numbers, but has not come: it would be told a device number.
@@ -735,6 +793,36 @@ lock_is_that_of_xens_scripts()
 	wait_for "the program" test -e "$T/held"
 	xens_lock touch "$T/entered"
 	wait $call && [ ! -e "$T/both" ] && detached 1/51712 "$T/LOCK"
+}
+
+# To say so may take long, where XenStore is busy.
+refusal_does_not_keep_the_lock()
+{
+	backend 1/51712 "$T/no-such-file" w
+	rm -f "$T/locked" "$T/came"
+	INTERFERE_AT=xs_transaction_start INTERFERE_DO=run \
+		INTERFERE_HOOK="touch $T/came; [ ! -e /run/xen-hotplug/block ] || touch $T/locked" \
+		refused 1/51712 error "No such file" || return
+	gone 1/51712
+	[ -e "$T/came" ] && [ ! -e "$T/locked" ]
+}
+
+# After 40 s xl kills it, and nobody knew why.
+lock_that_others_keep_is_given_up()
+{
+	image KEPT
+	mkdir -p /run/xen-hotplug
+	exec 7>/run/xen-hotplug/block
+	flock 7
+	backend 1/51712 "$T/KEPT" w
+	begun=$(date +%s)
+	(exec 7>&-; refused 1/51712 error "the lock of the block scripts" "others keep it")
+	status=$?
+	took=$(($(date +%s) - begun))
+	exec 7>&-
+	gone 1/51712
+	note "after $took s"
+	[ $status = 0 ] && [ $took -ge 30 ] && [ $took -lt 40 ] && no_loop_of "$T/KEPT"
 }
 
 # The device goes to somebody else as soon as it can.
@@ -978,6 +1066,7 @@ TESTS="
 	file_of_any_name_is_attached
 	name_cannot_speak_to_the_terminal
 	long_name_is_cut_in_the_message
+	descriptors_that_the_caller_has_closed_are_opened
 	value_with_a_nul_is_refused
 	device_is_used_as_it_is
 	partition_is_named_with_its_number
@@ -996,6 +1085,7 @@ TESTS="
 	file_that_is_open_is_attached
 	unaware_backend_is_refused
 	unaware_backend_is_left_to_another_script
+	type_with_a_script_of_its_own_is_left_to_it
 	driver_that_does_not_come_is_not_left_to_another_script
 	removal_after_the_end_does_nothing
 	patched_block_script_uses_it_where_it_can
@@ -1004,6 +1094,8 @@ TESTS="
 	driver_that_refuses_is_quoted
 	backend_that_goes_while_it_waits_stays_gone
 	lock_is_that_of_xens_scripts
+	refusal_does_not_keep_the_lock
+	lock_that_others_keep_is_given_up
 	disk_stays_open_until_the_driver_has_it
 	killed_at_any_point_it_leaves_nothing
 	each_call_may_fail

@@ -45,9 +45,15 @@ void refuse(const struct vbd *vbd, const char *status, const char *node,
 void refuse_quietly(const char *reason, ...)
     __attribute__((format(printf, 1, 2), noreturn));
 
-/* Sleep, each time a bit longer; false from the DEADLINE on, of now_ms(). */
-bool wait_a_bit(unsigned int *ms, int64_t deadline);
+/*
+ * Sleep, each time a bit longer; false from UNTIL on, of now_ms(), or when all of it
+ * has taken too long.
+ */
+bool wait_a_bit(unsigned int *ms, int64_t until);
 int64_t now_ms(void);
+
+/* Until then. */
+int64_t ms_left(void);
 
 /* store.c: all of XenStore, by one connection.  DIR/NODE is a path. */
 
@@ -104,7 +110,10 @@ bool file_is_shared(const struct vbd *vbd, int fd);
 /* The N loop devices that have it attached, to be freed. */
 size_t loops_of(const struct vbd *vbd, int fd, dev_t **devs);
 
-/* lock.c: that of Xen's block scripts.  false and errno. */
+/*
+ * lock.c: that of Xen's block scripts.  false and errno.
+ * ETIMEDOUT: others have held it for as long as this program may take.
+ */
 extern const char lock_file[];
 bool claim_lock(void);
 void release_lock(void);

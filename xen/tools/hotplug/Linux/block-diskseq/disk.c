@@ -285,13 +285,13 @@ void open_target(struct vbd *vbd)
  */
 void wait_for_loop(const struct vbd *vbd)
 {
-    int64_t deadline = now_ms() + 5000;
+    int64_t until = now_ms() + 5000;
     char value[32];
     unsigned int ms = 0;
 
     while (disk_attribute(vbd->dev, "loop/autoclear", value, sizeof(value)) &&
            !strcmp(value, "1") &&
            disk_attribute(vbd->dev, "diskseq", value, sizeof(value)) &&
-           !strcmp(value, vbd->uid) && wait_a_bit(&ms, deadline))
+           !strcmp(value, vbd->uid) && wait_a_bit(&ms, until))
         ;
 }

@@ -31,10 +31,17 @@
 /* The driver gets so long for what it has to do. */
 #define PATIENCE_MS 20000
 
+/* But xl kills this program after 40 s, and then there would be no word of why. */
+#define ALL_MS      35000
+#define WORD_MS     3000
+
 /* States of a backend. */
 #define INITIALISING "1"
 #define INIT_WAIT    "2"
 #define CONNECTED    "4"
+
+/* When everything that waits gives up. */
+static int64_t deadline;
 
 /* What else to do if this has nothing to do here, see --else. */
 static char **other;
@@ -47,11 +54,16 @@ int64_t now_ms(void)
     return now.tv_sec * (int64_t)1000 + now.tv_nsec / 1000000;
 }
 
-bool wait_a_bit(unsigned int *ms, int64_t deadline)
+int64_t ms_left(void)
+{
+    return deadline - now_ms();
+}
+
+bool wait_a_bit(unsigned int *ms, int64_t until)
 {
     struct timespec bit;
 
-    if (now_ms() >= deadline)
+    if (now_ms() >= until || ms_left() <= 0)
         return false;
     /* By an eighth of what it has waited so far, or so, it is too late. */
     *ms += *ms < 100 ? 1 + *ms / 8 : 0;
@@ -86,21 +98,46 @@ static void print(const char *text)
     dprintf(STDERR_FILENO, "block-diskseq: %s\n", text);
 }
 
+/* The length of the character at C, in UTF-8; 0 if that is none, or controls. */
+static size_t printable(const unsigned char *c)
+{
+    static const unsigned int least[] = { 0, 0, 0xa0, 0x800, 0x10000 };
+    size_t len = *c >= 0xf0 ? 4 : *c >= 0xe0 ? 3 : 2, i;
+    unsigned int code = *c & (0x7f >> len);
+
+    if (*c < 0x80)
+        return *c >= ' ' && *c != 127;
+    if (*c < 0xc0 || *c >= 0xf8)
+        return 0;
+    for (i = 1; i < len; i++) {
+        if ((c[i] & 0xc0) != 0x80)
+            return 0;
+        code = code << 6 | (c[i] & 0x3f);
+    }
+    if (code < least[len] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000))
+        return 0;
+    return len;
+}
+
 /* Add VALUE to TEXT; what would do something to a terminal, as \ooo. */
 static void append_printable(char *text, size_t size, const char *value)
 {
-    const unsigned char *c;
-    size_t len = strlen(text);
+    const unsigned char *c = (const unsigned char *)value;
+    size_t len = strlen(text), n;
 
-    for (c = (const unsigned char *)value; *c; c++) {
+    while (*c) {
         if (len + 8 > size) {
             len += sprintf(text + len, "...");
             break;
         }
-        if (*c < ' ' || *c == 127)
-            len += sprintf(text + len, "\\%03o", *c);
-        else
-            text[len++] = *c;
+        n = printable(c);
+        if (n) {
+            memcpy(text + len, c, n);
+            len += n;
+            c += n;
+        } else {
+            len += sprintf(text + len, "\\%03o", *c++);
+        }
     }
     text[len] = '\0';
 }
@@ -132,6 +169,7 @@ void refuse(const struct vbd *vbd, const char *status, const char *node,
 {
     char text[3072] = "", what[1024], *dev;
     va_list args;
+    size_t len;
 
     append(text, sizeof(text), "%.256s", vbd->dir);
     if (node)
@@ -150,12 +188,17 @@ void refuse(const struct vbd *vbd, const char *status, const char *node,
     /* libxl leaves the directory, and would take the next attempt for this. */
     dev = store_read(vbd->dir, "dev");
     append(text, sizeof(text),
-           ".  Before another \"xl block-attach\": xl block-detach %.*s %.32s",
-           (int)strcspn(vbd->name, "/"), vbd->name,
-           dev ? dev : vbd->name + strcspn(vbd->name, "/") + 1);
+           ".  Before another \"xl block-attach\": xl block-detach %.*s ",
+           (int)strcspn(vbd->name, "/"), vbd->name);
+    len = strlen(text) + 64;
+    append_printable(text, len < sizeof(text) ? len : sizeof(text),
+                     dev ? dev : vbd->name + strcspn(vbd->name, "/") + 1);
     free(dev);
 
     log_text(text);
+    /* Where XenStore is busy this takes a while: nobody else has to wait. */
+    release_lock();
+    deadline += WORD_MS;
     if (!store_write(vbd->dir, "state", NULL, (const char *const[][2]) {
                      { "hotplug-error", text },
                      { "hotplug-status", status },
@@ -246,7 +289,7 @@ static char *error_path(const struct vbd *vbd)
 /* As soon as blkback has the disk open, it no longer needs this program. */
 static void wait_until_held(const struct vbd *vbd)
 {
-    int64_t deadline = now_ms() + PATIENCE_MS;
+    int64_t until = now_ms() + PATIENCE_MS;
     char held[sizeof(vbd->uid)], *state, *path, *error;
     unsigned int ms = 0;
 
@@ -261,10 +304,9 @@ static void wait_until_held(const struct vbd *vbd)
                    error ? "" : "its state is ", error ? error : state);
         }
         free(state);
-        if (!wait_a_bit(&ms, deadline))
+        if (!wait_a_bit(&ms, until))
             refuse(vbd, ERROR, "physical-device-uid", vbd->uid,
-                   "the backend has not opened %s in %d s", vbd->params,
-                   PATIENCE_MS / 1000);
+                   "the backend has not opened %s in time", vbd->params);
     }
 }
 
@@ -298,7 +340,9 @@ static void run_other(const struct vbd *vbd)
     if (!other)
         return;
     release_lock();
-    /* It must not call this program again. */
+    /* It is to find things as if it were called in the first place. */
+    signal(SIGIO, SIG_DFL);
+    /* And it must not call this program again. */
     if (!setenv("BLOCK_DISKSEQ", "no", 1))
         execv(other[0], other);
     if (vbd)
@@ -308,26 +352,31 @@ static void run_other(const struct vbd *vbd)
 }
 
 /* The administrator may believe that every disk is given by its number. */
-static void log_left_to_other(const struct vbd *vbd)
+static void log_left_to_other(const struct vbd *vbd, const char *why)
 {
-    char *text;
+    char text[2048] = "";
 
-    if (asprintf(&text, "%s: the driver does not understand physical-device-uid: "
-                 "%s is given by its device number, by %s",
-                 vbd->dir, vbd->params, other[0]) < 0)
-        return;
+    append(text, sizeof(text), "%.256s: %s: ", vbd->dir, why);
+    quote(text, sizeof(text), vbd->params);
+    append(text, sizeof(text), " is given by its device number, by %.512s",
+           other[0]);
     log_text(text);
-    free(text);
+}
+
+/* Is this a disk of those for which Xen's block script calls a script of their own? */
+static bool has_own_script(const char *type)
+{
+    return type && strcmp(type, "phy") && strcmp(type, "file");
 }
 
 static char *wait_for_driver(const struct vbd *vbd)
 {
-    int64_t deadline = now_ms() + PATIENCE_MS;
+    int64_t until = now_ms() + PATIENCE_MS;
     char *state = needed_node(vbd, "state");
     unsigned int ms = 0;
 
     /* Called by udev, this can be there before the driver. */
-    while (is(state, INITIALISING) && wait_a_bit(&ms, deadline)) {
+    while (is(state, INITIALISING) && wait_a_bit(&ms, until)) {
         free(state);
         state = needed_node(vbd, "state");
     }
@@ -336,13 +385,13 @@ static char *wait_for_driver(const struct vbd *vbd)
 
 static void add(struct vbd *vbd)
 {
-    char *state, *mode, *feature, *direct_io, *device, *uid, *path, *error;
+    char *state, *mode, *feature, *direct_io, *device, *uid, *path, *error, *type;
 
     free(wait_for_driver(vbd));
     if (!claim_lock())
         refuse(vbd, ERROR, NULL, NULL,
                "cannot get the lock of the block scripts, %s: %s", lock_file,
-               strerror(errno));
+               errno == ETIMEDOUT ? "others keep it" : strerror(errno));
     /* Only now: the device can have gone while this waited for the lock. */
     state = needed_node(vbd, "state");
     vbd->params = needed_node(vbd, "params");
@@ -358,13 +407,15 @@ static void add(struct vbd *vbd)
     device = node(vbd, "physical-device");
     uid = node(vbd, "physical-device-uid");
     if (is(state, INITIALISING))
-        refuse(vbd, ERROR, "state", state, "the driver has not come in %d s",
-               PATIENCE_MS / 1000);
-    if (!is(feature, "1") || (device && !uid)) {
+        refuse(vbd, ERROR, "state", state, "the driver has not come in time");
+    type = other ? node(vbd, "type") : NULL;
+    if (!is(feature, "1") || (device && !uid) || has_own_script(type)) {
         if (other && !device)
-            log_left_to_other(vbd);
+            log_left_to_other(vbd, has_own_script(type) ? "the type is not phy" :
+                              "the driver does not understand physical-device-uid");
         run_other(vbd);
     }
+    free(type);
 
     if (!vbd->params[0]) {
         /* A drive without a medium: there is nothing to open. */
@@ -420,6 +471,7 @@ static void remove_disk(struct vbd *vbd)
     char *uid = node_of_removed(vbd, "physical-device-uid");
     char *device = node_of_removed(vbd, "physical-device");
     char *feature = node_of_removed(vbd, "feature-physical-device-uid");
+    char *type = other ? node_of_removed(vbd, "type") : NULL;
     unsigned int maj, min;
 
     /*
@@ -428,7 +480,8 @@ static void remove_disk(struct vbd *vbd)
      * the node when it has attached a file.
      */
     if (!uid && store_exists(vbd->dir, "params") &&
-        (!is(feature, "1") || device || store_exists(vbd->dir, "node")))
+        (!is(feature, "1") || device || has_own_script(type) ||
+         store_exists(vbd->dir, "node")))
         run_other(NULL);
     if (uid && device && strlen(uid) < sizeof(vbd->uid) &&
         sscanf(device, "%x:%x", &maj, &min) == 2) {
@@ -439,6 +492,23 @@ static void remove_disk(struct vbd *vbd)
     free(uid);
     free(device);
     free(feature);
+    free(type);
+}
+
+/*
+ * What is written to standard error must not go to XenStore, a disk or the lock,
+ * where the caller has closed it.
+ */
+static void open_standard_files(void)
+{
+    int fd;
+
+    do {
+        fd = open("/dev/null", O_RDWR);
+        if (fd < 0)
+            refuse_quietly("/dev/null: cannot be opened: %s", strerror(errno));
+    } while (fd <= STDERR_FILENO);
+    close(fd);
 }
 
 __attribute__((noreturn))
@@ -466,6 +536,8 @@ int main(int argc, char *argv[])
     static struct vbd vbd = { .fd = -1 };
     const char *command = argc == 2 ? argv[1] : NULL;
 
+    deadline = now_ms() + ALL_MS;
+    open_standard_files();
     if (argc >= 3 && !strcmp(argv[1], "--else")) {
         other = argv + 2;
         command = argc == 4 ? argv[3] : NULL;

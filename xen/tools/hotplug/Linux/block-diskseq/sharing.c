@@ -137,9 +137,24 @@ static char *domain_node(const struct vbd *vbd, const char *domain,
 }
 
 /*
+ * Have two domains the same "vm"?  Or is OURS, which ends with -1 then, one that
+ * moves to where THEIRS was, on this very machine.
+ */
+static bool vm_is(const char *ours, const char *theirs)
+{
+    size_t len = strlen(ours);
+
+    if (!strcmp(ours, theirs))
+        return true;
+    return len > 2 && !strcmp(ours + len - 2, "-1") &&
+        strlen(theirs) == len - 2 && !strncmp(ours, theirs, len - 2);
+}
+
+/*
  * Is DOMAIN this guest, its device model, or the guest of that?  Or gone: tool
  * stacks remove a domain before its backends.  Where that cannot be seen, it is
- * somebody else: two who write to one disk destroy what is on it.
+ * somebody else: two who write to one disk destroy what is on it.  (A driver domain
+ * sees none of it: XenStore tells who may not read a node the same if there is none.)
  */
 static bool same_vm(const struct vbd *vbd, const char *domain)
 {
@@ -152,8 +167,8 @@ static bool same_vm(const struct vbd *vbd, const char *domain)
     char *others = domain_node(vbd, other, "vm", "no other target", &hidden);
     bool same;
 
-    same = !hidden && (!strcmp(ours, theirs) || !strcmp(targets, theirs) ||
-                       !strcmp(ours, others) || !strcmp(targets, others));
+    same = !hidden && (vm_is(ours, theirs) || !strcmp(targets, theirs) ||
+                       vm_is(ours, others) || !strcmp(targets, others));
     free(ours);
     free(theirs);
     free(target);

@@ -92,7 +92,7 @@ static bool write_all(xs_transaction_t t, const char *dir, const char *guard,
 static bool write_transaction(const char *dir, const char *guard,
                               const char *gone, const char *const pairs[][2])
 {
-    int64_t deadline = now_ms() + 20000;
+    int64_t until = now_ms() + 20000;
     unsigned int ms = 0;
     xs_transaction_t t;
     int err;
@@ -110,7 +110,7 @@ static bool write_transaction(const char *dir, const char *guard,
         }
         if (xs_transaction_end(xs, t, false))
             return true;
-    } while (errno == EAGAIN && wait_a_bit(&ms, deadline));
+    } while (errno == EAGAIN && wait_a_bit(&ms, until));
     return false;
 }
 
