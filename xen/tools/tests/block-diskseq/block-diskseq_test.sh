@@ -442,6 +442,40 @@ sharing_follows_the_rule()
 	losetup -d "$device"
 }
 
+# xens_block VBD: Xen's own script attaches it
+xens_block()
+{
+	XENBUS_PATH=/local/domain/0/backend/vbd/$1 XENBUS_TYPE=vbd XENBUS_BASE_PATH=backend \
+		"$XEN_SCRIPTS/block" add
+}
+
+# (By the loop device of a file, which is what guests share.  For the file itself, the
+# script of Xen 4.17 compares what stat(1) writes in hexadecimal with what losetup(8)
+# writes in decimal, and finds no device of its own either.)
+xens_script_sees_what_this_has_attached()
+{
+	image OURS
+	device=$(losetup -f --show "$T/OURS")
+	xenstore-write /local/domain/1/vm /vm/1 /local/domain/2/vm /vm/2
+	for target in "$device" "$T/OURS"; do
+		backend 1/51712 "$target" w && attach 1/51712 || return
+		shared=$(loops_of "$T/OURS")
+		for mode in r w; do
+			backend 2/51712 "$shared" $mode || return
+			! xens_block 2/51712 2>/dev/null && node_is 2/51712/hotplug-status busy &&
+				no_node 2/51712/physical-device && gone 2/51712 ||
+				complain "$mode of $target: $(node 2/51712/hotplug-error)" || return
+		done
+		gone 1/51712 || return
+		[ "$target" != "$device" ] || losetup -d "$device"
+	done
+	# What both only read, they may share.
+	device=$(losetup -r -f --show "$T/OURS")
+	backend 1/51712 "$device" r && attach 1/51712 && backend 2/51712 "$device" r &&
+		xens_block 2/51712 && node_is 2/51712/hotplug-status connected &&
+		gone 2/51712 && gone 1/51712 && losetup -d "$device"
+}
+
 # A device model, or the same guest when it reboots.
 same_guest_may_share()
 {
@@ -1076,6 +1110,7 @@ TESTS="
 	link_of_udev_to_another_disk_is_refused
 	drive_without_medium_is_connected
 	sharing_follows_the_rule
+	xens_script_sees_what_this_has_attached
 	same_guest_may_share
 	backend_that_has_not_opened_its_disk_counts
 	mounted_disk_is_refused
