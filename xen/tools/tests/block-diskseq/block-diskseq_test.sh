@@ -1072,17 +1072,23 @@ inventory()
 	done
 }
 
+# Of a file, of a device, and of one that is opened before it is refused.
 many_rounds_leave_nothing()
 {
 	image ROUND
+	image ROUNDDEV
+	image ROUNDRO
+	device=$(losetup -f --show "$T/ROUNDDEV")
+	ro=$(losetup -r -f --show "$T/ROUNDRO")
 	backend 1/51712 "$T/ROUND" w && gone 1/51712
 	before=$(inventory)
 	INTERFERE_SYSFS=$T/sys LD_PRELOAD=$interfere \
-		"$TOOLS/fakexl" rounds "$ROUNDS" "$PROGRAM" "$T/ROUND" 2>"$T/stderr" ||
-		complain "$(cat "$T/stderr")" || return
+		"$TOOLS/fakexl" rounds "$ROUNDS" "$PROGRAM" "$ro" "$T/ROUND" "$device" 2>"$T/stderr" ||
+		complain "$(tail -n 3 "$T/stderr")" || return
 	note "$ROUNDS rounds"
 	wait_for "what was there before" is_inventory "$before" ||
-		complain "before: $(echo "$before" | paste -sd' '), now: $(inventory | paste -sd' ')"
+		complain "before: $(echo "$before" | paste -sd' '), now: $(inventory | paste -sd' ')" || return
+	losetup -d "$device" && losetup -d "$ro"
 }
 
 is_inventory()

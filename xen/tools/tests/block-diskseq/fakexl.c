@@ -6,7 +6,8 @@
  *  fakexl create VBD TARGET MODE [NODE VALUE]...  until the driver has come
  *  fakexl settle VBD        wait until the driver has done what it was told
  *  fakexl gone VBD          remove it, until the driver has gone
- *  fakexl rounds N PROGRAM IMAGE  attach and detach 1/51712 so often
+ *  fakexl rounds N PROGRAM REFUSED TARGET...  attach and detach 1/51712 so often, as
+ *                          the targets in turn; after each tenth, have REFUSED refused
  *
  * FAKEXL_SYSFS is what the driver has instead of /sys/bus/xen-backend.
  */
@@ -123,7 +124,9 @@ static void gone(void)
     wait_for("the end of the backend", driver_gone);
 }
 
-static void run(const char *program, const char *command, unsigned int round)
+/* It has to end with the status WANTED. */
+static void run(const char *program, const char *command, unsigned int round,
+                int wanted)
 {
     char *argv[] = { (char *)program, (char *)command, NULL };
     int status;
@@ -131,23 +134,35 @@ static void run(const char *program, const char *command, unsigned int round)
 
     if (posix_spawn(&pid, program, NULL, NULL, argv, environ))
         errx(1, "cannot run %s", program);
-    if (waitpid(pid, &status, 0) != pid || status)
+    if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status) ||
+        WEXITSTATUS(status) != wanted)
         errx(1, "round %u: %s: status %#x", round, command, status);
 }
 
-static void rounds(unsigned int n, const char *program, const char *image)
+static void rounds(unsigned int n, const char *program, const char *refused,
+                   char *targets[], unsigned int n_targets)
 {
     unsigned int i;
 
     choose("1/51712");
     setenv("XENBUS_PATH", backend, 1);
     for (i = 1; i <= n; i++) {
-        create(image, "w", NULL);
-        run(program, "add", i);
+        create(targets[i % n_targets], "w", NULL);
+        run(program, "add", i, 0);
         if (!is("hotplug-status", "connected"))
             errx(1, "round %u: not connected", i);
         set("state", "6");
-        run(program, "remove", i);
+        run(program, "remove", i, 0);
+        gone();
+        if (i % 10)
+            continue;
+
+        create(refused, "w", NULL);
+        run(program, "add", i, 1);
+        if (!is("hotplug-error", NULL) || is("physical-device", NULL))
+            errx(1, "round %u: not refused", i);
+        set("state", "6");
+        run(program, "remove", i, 0);
         gone();
         /* Whoever runs thousands of them sees that they go on. */
         if (i % 100 == 0) {
@@ -172,8 +187,8 @@ int main(int argc, char *argv[])
         wait_for("what the driver does", settled);
     else if (!strcmp(what, "gone"))
         gone();
-    else if (!strcmp(what, "rounds") && argc == 5)
-        rounds(atoi(argv[2]), argv[3], argv[4]);
+    else if (!strcmp(what, "rounds") && argc >= 6)
+        rounds(atoi(argv[2]), argv[3], argv[4], argv + 5, argc - 5);
     else
         return 2;
     return 0;
