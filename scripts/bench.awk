@@ -45,5 +45,13 @@ END {
 	target("xl attaches a file, ours / Xen's, 1 guest", of("attach file by block-diskseq", 1) / of("attach file by block", 1), 0.2)
 	target("xl attaches a device, ours / Xen's, 1,000", of("attach device by block-diskseq", 1000) / of("attach device by block", 1000), 0.02)
 	target("xl attaches a device, ours, 1,000 / 1", of("attach device by block-diskseq", 1000) / of("attach device by block-diskseq", 1), 1.3)
+	target("xl attaches a file, ours, 1,000 / 1", of("attach file by block-diskseq", 1000) / of("attach file by block-diskseq", 1), 1.3)
+	target("the same, xl and the program alone", of("attach file by block-diskseq: xl and script", 1000) / of("attach file by block-diskseq: xl and script", 1), 1.3)
+	target("xl attaches a device, default / by name", of("attach device by block-patched", 1) / of("attach device by block-diskseq", 1), 1.2)
+	target("xl attaches a device, processes", of("attach device by block-diskseq: processes", 1), 4)
+	target("the same by default", of("attach device by block-patched: processes", 1), 4)
+	target("xl detaches a device, ours / Xen's, 1 guest", of("detach device by block-diskseq", 1) / of("detach device by block", 1), 0.35)
+	target("xl detaches a file, ours / Xen's, 1 guest", of("detach file by block-diskseq", 1) / of("detach file by block", 1), 0.35)
+	target("xl detaches a device, ours, 1,000 / 1", of("detach device by block-diskseq", 1000) / of("detach device by block-diskseq", 1), 1.3)
 	target("inodes kept per gone number", of("inodes kept of gone numbers", 500) / 500, 0.01)
 }

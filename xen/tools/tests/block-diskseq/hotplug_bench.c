@@ -2,13 +2,17 @@
 /*
  * hotplug_bench IMAGE COUNT SCRIPT...: what it takes dom0 to attach a disk with xl
  * and a hotplug script, and to detach it, as CSV: the instructions of dom0, if a
- * nanosecond is one (QEMU's -icount shift=0), and the processes started.  Each is a
- * median.
+ * nanosecond is one (QEMU's -icount shift=0), those of them that xl and its script,
+ * xenstored, and xenwatch in the kernel have run, and the processes started.  Each is
+ * a median; of Xen's own script beside a thousand others, which takes minutes, there
+ * is one round.
  *
  * There are COUNT backends before, made here, which have as many loop devices open.
  * The disk is another loop device at first, and then IMAGE.  It is attached to dom0
  * itself, whose own driver for disks of guests connects to it.
  */
+#include <ctype.h>
+#include <dirent.h>
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -21,28 +25,92 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 #include <xenctrl.h>
 #include <xenstore.h>
 
 #define ROUNDS  5
+#define MANY    1000
 #define BACKEND "/local/domain/0/backend/vbd/0/51744"
 #define VDEV    "xvdc"
 #define BACKENDS "/sys/bus/xen-backend/devices"
 
 extern char **environ;
 
+enum { ALL, XL, XENSTORED, XENWATCH, PROCESSES, COSTS };
+
+static const struct {
+    const char *name, *unit;
+} costs[COSTS] = {
+    [ALL] = { "", "instructions" },
+    [XL] = { ": xl and script", "instructions" },
+    [XENSTORED] = { ": xenstored", "instructions" },
+    [XENWATCH] = { ": xenwatch", "instructions" },
+    [PROCESSES] = { ": processes", "processes" },
+};
+
 struct cost {
-    uint64_t instructions, processes;
+    uint64_t of[COSTS];
 };
 
 static struct xs_handle *xs;
 static xc_interface *xc;
+static clockid_t xenstored, xenwatch;
+
+/* The clock of the process that is called NAME, or what ends with it. */
+static clockid_t clock_of(const char *name)
+{
+    DIR *proc = opendir("/proc");
+    struct dirent *entry;
+    char path[300], comm[32];
+    clockid_t clock;
+    size_t len;
+    FILE *file;
+
+    while (proc && (entry = readdir(proc))) {
+        if (!isdigit(entry->d_name[0]))
+            continue;
+        snprintf(path, sizeof(path), "/proc/%s/comm", entry->d_name);
+        file = fopen(path, "re");
+        if (!file)
+            continue;
+        if (!fgets(comm, sizeof(comm), file))
+            comm[0] = '\0';
+        fclose(file);
+        comm[strcspn(comm, "\n")] = '\0';
+        len = strlen(comm);
+        if (len < strlen(name) || strcmp(comm + len - strlen(name), name))
+            continue;
+        errno = clock_getcpuclockid(atoi(entry->d_name), &clock);
+        if (errno)
+            err(1, "the clock of %s", name);
+        closedir(proc);
+        return clock;
+    }
+    errx(1, "%s does not run", name);
+}
+
+static uint64_t read_clock(clockid_t clock)
+{
+    struct timespec time;
+
+    if (clock_gettime(clock, &time))
+        err(1, "clock_gettime");
+    return time.tv_sec * UINT64_C(1000000000) + time.tv_nsec;
+}
+
+static uint64_t ns(struct timeval time)
+{
+    return time.tv_sec * UINT64_C(1000000000) + time.tv_usec * UINT64_C(1000);
+}
 
 static struct cost now(void)
 {
     struct cost cost = {};
+    struct rusage usage;
     xc_vcpuinfo_t info;
     FILE *stat;
     char line[4096];
@@ -51,24 +119,29 @@ static struct cost now(void)
     if (!stat)
         err(1, "/proc/stat");
     while (fgets(line, sizeof(line), stat))
-        if (sscanf(line, "processes %" SCNu64, &cost.processes) == 1)
+        if (sscanf(line, "processes %" SCNu64, &cost.of[PROCESSES]) == 1)
             break;
     fclose(stat);
     if (xc_vcpu_getinfo(xc, 0, 0, &info))
         err(1, "xc_vcpu_getinfo");
-    cost.instructions = info.cpu_time;
+    if (getrusage(RUSAGE_CHILDREN, &usage))
+        err(1, "getrusage");
+    cost.of[ALL] = info.cpu_time;
+    cost.of[XL] = ns(usage.ru_utime) + ns(usage.ru_stime);
+    cost.of[XENSTORED] = read_clock(xenstored);
+    cost.of[XENWATCH] = read_clock(xenwatch);
     return cost;
 }
 
 /* Until dom0 has nothing more to do with what was before. */
 static void settle(void)
 {
-    uint64_t before, after = now().instructions;
+    uint64_t before, after = now().of[ALL];
 
     do {
         before = after;
         usleep(200000);
-        after = now().instructions;
+        after = now().of[ALL];
     } while (after - before > 2000000);
 }
 
@@ -109,23 +182,24 @@ static int compare(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-static uint64_t median(uint64_t *values)
+static uint64_t median(uint64_t *values, unsigned int n)
 {
-    qsort(values, ROUNDS, sizeof(*values), compare);
-    return values[ROUNDS / 2];
+    qsort(values, n, sizeof(*values), compare);
+    return values[n / 2];
 }
 
 static void measure(const char *script, const char *kind, const char *target,
                     int count)
 {
-    uint64_t took[2][2][ROUNDS];
     static const char *const phases[] = { "attach", "detach" };
-    unsigned int round, i;
+    unsigned int rounds = count >= MANY && !strcmp(script, "block") ? 1 : ROUNDS;
+    uint64_t took[2][COSTS][ROUNDS];
+    unsigned int round, i, j;
     char disk[512];
 
     snprintf(disk, sizeof(disk), "vdev=" VDEV ", script=%s, target=%s",
              script, target);
-    for (round = 0; round < ROUNDS; round++) {
+    for (round = 0; round < rounds; round++) {
         for (i = 0; i < 2; i++) {
             struct cost before, after;
 
@@ -136,16 +210,19 @@ static void measure(const char *script, const char *kind, const char *target,
             else
                 xl("block-attach", disk, "4");
             after = now();
-            took[i][0][round] = after.instructions - before.instructions;
-            took[i][1][round] = after.processes - before.processes;
+            for (j = 0; j < COSTS; j++)
+                took[i][j][round] = after.of[j] - before.of[j];
+            /* Who waits for minutes sees that it goes on. */
+            fprintf(stderr, "%s %s by %s, %d, round %u of %u: %" PRIu64 "\n",
+                    phases[i], kind, script, count, round + 1, rounds,
+                    took[i][ALL][round]);
         }
     }
-    for (i = 0; i < 2; i++) {
-        printf("%s %s by %s,%d,%" PRIu64 ",instructions\n", phases[i], kind,
-               script, count, median(took[i][0]));
-        printf("%s %s by %s: processes,%d,%" PRIu64 ",processes\n", phases[i],
-               kind, script, count, median(took[i][1]));
-    }
+    for (i = 0; i < 2; i++)
+        for (j = 0; j < COSTS; j++)
+            printf("%s %s by %s%s,%d,%" PRIu64 ",%s\n", phases[i], kind, script,
+                   costs[j].name, count, median(took[i][j], rounds),
+                   costs[j].unit);
     fflush(stdout);
 }
 
@@ -220,12 +297,17 @@ int main(int argc, char *argv[])
     xc = xc_interface_open(NULL, NULL, 0);
     if (!xs || !xc)
         err(1, "not in dom0");
+    xenstored = clock_of("xenstored");
+    xenwatch = clock_of("xenwatch");
 
     image = memfd_create("disk", MFD_CLOEXEC);
     if (image < 0 || ftruncate(image, 1 << 20))
         err(1, "memfd");
-    for (i = 0; i < count; i++)
+    for (i = 0; i < count; i++) {
         make_backend(i, attach(image));
+        if ((i + 1) % 100 == 0)
+            fprintf(stderr, "%d of %d backends\n", i + 1, count);
+    }
     snprintf(device, sizeof(device), "/dev/loop%d", attach(image));
     for (i = 3; i < argc; i++) {
         measure(argv[i], "device", device, count);

@@ -4,7 +4,7 @@
  * have any of the devices, or if all only read: nobody else may write.
  *
  * XenStore is asked about those backends only that have none open yet, and about
- * those that have one of ours: the time that this takes must not grow with the
+ * those that have one of ours: the time that this takes must hardly grow with the
  * number of disks.
  */
 #include "block-diskseq.h"
