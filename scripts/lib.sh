@@ -365,7 +365,8 @@ need_space()
 	NEED_DEB="dh:debhelper dpkg-buildpackage:dpkg-dev fakeroot:fakeroot lintian:lintian
 		/usr/share/build-essential/list:build-essential"
 	NEED_DEB_KERNEL="dh:debhelper dpkg-buildpackage:dpkg-dev /usr/share/build-essential/list:build-essential rsync:rsync cpio:cpio kmod:kmod
-		/usr/include/libelf.h:libelf-dev /usr/include/openssl/ssl.h:libssl-dev python3:python3"
+		/usr/include/libelf.h:libelf-dev /usr/include/elfutils/libdw.h:libdw-dev
+		/usr/include/openssl/ssl.h:libssl-dev python3:python3"
 	NEED_TEST_SCRIPTS="ps:procps script:bsdutils"
 	NEED_BOOT="mmdebstrap:mmdebstrap mkfs.ext4:e2fsprogs sfdisk:fdisk"
 	NEED_OTHERS="dpkg-source:dpkg-dev pkg-config:pkg-config modprobe:kmod losetup:mount
