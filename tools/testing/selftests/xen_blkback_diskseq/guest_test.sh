@@ -177,6 +177,11 @@ make_guest()
 			fi
 			name=$(dd if="/dev/$1" bs=512 count=1 | tr -d '\0')
 			echo "$name" >"/$1"
+			if [ "$(cat "/sys/block/$1/queue/discard_max_bytes")" = 0 ]; then
+				echo "$1 cannot discard: $name"
+			elif [ "$name" = DISCARD ] && blkdiscard -o 32768 -l 16384 "/dev/$1"; then
+				echo "$1 has discarded: $name"
+			fi
 			if [ "$(cat "/sys/block/$1/ro")" = 1 ]; then
 				echo "$1 may only read: $name"
 				return
@@ -324,6 +329,57 @@ read_only_disk_cannot_be_written()
 	wait_for "the disk in the guest" guest_says "xvdb may only read: READONLY"
 	said=$?
 	xl_detach && [ $said = 0 ] && [ "$ro" = 1 ]
+}
+
+# In the middle of DISCARD, the guest discards 16 KiB.
+guest_discards_unless_it_may_not()
+{
+	for line in discard no-discard; do
+		image DISCARD
+		tr '\0' x </dev/zero | dd of="$T/DISCARD" bs=4096 seek=4 count=12 \
+			conv=notrunc iflag=fullblock status=none
+		before=$(stat -c %b "$T/DISCARD")
+		xl_attach "$T/DISCARD" $line || xl_complains || return
+		case $line in
+		discard) says="xvdb has discarded: DISCARD" ;;
+		*)	says="xvdb cannot discard: DISCARD" ;;
+		esac
+		wait_for "what the guest says with $line" guest_says "$says" &&
+			wait_for "the end of its writes" written_by_guest DISCARD
+		said=$?
+		xl_detach && [ $said = 0 ] || return
+		after=$(stat -c %b "$T/DISCARD")
+		rest=$(dd if="$T/DISCARD" bs=4096 skip=8 count=4 status=none | tr -d '\0' | wc -c)
+		ktap_print_msg "$line: $before blocks, then $after; $rest bytes are left of 16384"
+		case $line in
+		discard) [ "$rest" = 0 ] && [ "$after" -lt "$before" ] ;;
+		*)	[ "$rest" = 16384 ] ;;
+		esac || return
+		rm "$T/DISCARD"
+	done
+}
+
+written_by_guest()
+{
+	[ "$(written_to "$1")" = "$1 by guest" ]
+}
+
+# On tmpfs, which can do it, and on ramfs, which cannot.
+direct_io_is_for_where_it_can_be()
+{
+	mkdir "$T/ramfs"
+	mount -t ramfs ramfs "$T/ramfs" || return
+	image ramfs/DIRECT
+	image DIRECT
+	used=
+	for file in DIRECT ramfs/DIRECT; do
+		xl_attach "$T/$file" direct-io-safe || xl_complains || break
+		wait_for "the disk in the guest" guest_says "xvdb has: $file" || break
+		used=$used$(losetup -n -O DIO -j "$T/$file" | tr -d ' ')
+		xl_detach || break
+	done
+	umount "$T/ramfs"
+	[ "$used" = 10 ] || complain "direct I/O: $used"
 }
 
 file_of_any_name_is_attached()
@@ -728,6 +784,8 @@ TESTS="
 	detached_disk_leaves_nothing
 	read_only_disk_cannot_be_written
 	file_of_any_name_is_attached
+	guest_discards_unless_it_may_not
+	direct_io_is_for_where_it_can_be
 	block_device_is_used_as_it_is
 	partition_is_named_with_its_number
 	disk_of_another_guest_is_refused
