@@ -382,6 +382,16 @@ direct_io_is_for_where_it_can_be()
 	[ "$used" = 10 ] || complain "direct I/O: $used"
 }
 
+medium_of_a_cd_drive_is_the_image()
+{
+	image MEDIUM
+	xl_attach "$T/MEDIUM" devtype=cdrom || xl_complains || return
+	type=$(xenstore-read "$backend/device-type")
+	wait_for "the disk in the guest" guest_says "xvdb may only read: MEDIUM"
+	said=$?
+	xl_detach && no_loop_of "$T/MEDIUM" && [ $said,"$type" = 0,cdrom ]
+}
+
 file_of_any_name_is_attached()
 {
 	# As in links of udev, and in other alphabets.
@@ -786,6 +796,7 @@ TESTS="
 	file_of_any_name_is_attached
 	guest_discards_unless_it_may_not
 	direct_io_is_for_where_it_can_be
+	medium_of_a_cd_drive_is_the_image
 	block_device_is_used_as_it_is
 	partition_is_named_with_its_number
 	disk_of_another_guest_is_refused
