@@ -39,14 +39,6 @@ static const char *cached(int fd, off_t where)
 	return stamp;
 }
 
-/* One partition. */
-static const unsigned char table[66] = {
-	[4] = 0x83,
-	[8] = PART_START / 512,
-	[13] = PART_SIZE / 512 >> 8,
-	[64] = 0x55, 0xaa,
-};
-
 static int blkpg(int fd, int op, unsigned int partno, off_t size)
 {
 	return partition_change(fd, op, partno, PART_START, size);
@@ -112,7 +104,7 @@ FIXTURE_SETUP(data)
 	diskseqfs_private();
 	self->right = image_create("RIGHT-DISK", IMAGE_SIZE);
 	self->wrong = image_create("WRONG-DISK", IMAGE_SIZE);
-	ASSERT_EQ(sizeof(table), pwrite(self->right, table, sizeof(table), 446));
+	partition_write_table(self->right, PART_START, PART_SIZE);
 	self->nr = loop_get_free();
 	attach(_metadata, self, LO_FLAGS_PARTSCAN);
 }
@@ -417,7 +409,7 @@ TEST_F(scsi, held_partition_does_not_hold_the_cache)
 	int held, fd;
 	uint64_t number;
 
-	ASSERT_EQ(sizeof(table), pwrite(self->fd, table, sizeof(table), 446));
+	partition_write_table(self->fd, PART_START, PART_SIZE);
 	ASSERT_EQ(10, pwrite(self->fd, "RIGHT-DISK", 10, PART_START));
 	ASSERT_EQ(0, fsync(self->fd));
 	ASSERT_EQ(0, ioctl(self->fd, BLKRRPART));

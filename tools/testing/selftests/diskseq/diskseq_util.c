@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #define _GNU_SOURCE
+#include <endian.h>
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -297,6 +298,32 @@ int partition_add(int fd, unsigned int partno, off_t start, off_t length)
 int partition_del(int fd, unsigned int partno)
 {
 	return partition_change(fd, BLKPG_DEL_PARTITION, partno, 0, 0);
+}
+
+bool partition_gets(int fd, uint64_t number, unsigned int partno, off_t start,
+		    off_t length, dev_t rdev)
+{
+	char path[64];
+	struct stat st;
+
+	if (partition_add(fd, partno, start, length))
+		return false;
+	path_by_number(path, number, partno);
+	if (!stat(path, &st) && st.st_rdev == rdev)
+		return true;
+	partition_del(fd, partno);
+	return false;
+}
+
+void partition_write_table(int fd, off_t start, off_t length)
+{
+	uint32_t first = htole32(start / 512), sectors = htole32(length / 512);
+	unsigned char table[66] = { [4] = 0x83, [64] = 0x55, 0xaa };
+
+	memcpy(table + 8, &first, sizeof(first));
+	memcpy(table + 12, &sectors, sizeof(sectors));
+	if (pwrite(fd, table, sizeof(table), 446) != sizeof(table))
+		err(1, "partition table");
 }
 
 struct acl acl_for(uid_t user, int mask)

@@ -84,6 +84,14 @@ int partition_change(int fd, int op, unsigned int partno, off_t start,
 		     off_t length);
 int partition_add(int fd, unsigned int partno, off_t start, off_t length);
 int partition_del(int fd, unsigned int partno);
+/*
+ * Add a partition of disk @number, if it gets the device number @rdev.  That is free
+ * for use a little after the partition is gone that had it.
+ */
+bool partition_gets(int fd, uint64_t number, unsigned int partno, off_t start,
+		    off_t length, dev_t rdev);
+/* Write a table of one partition. */
+void partition_write_table(int fd, off_t start, off_t length);
 
 #define ACL	"system.posix_acl_access"
 

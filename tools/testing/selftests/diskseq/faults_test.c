@@ -149,14 +149,9 @@ static int list(uint64_t number, unsigned int *entries)
 /* An image of a disk with one partition. */
 static int image_with_partition(const char *stamp)
 {
-	unsigned char entry[] = {
-		0, 0, 0, 0, 0x83, 0, 0, 0, PART_START, 0, 0, 0, PART_LENGTH,
-	};
 	int fd = image_create(stamp, IMAGE_SIZE);
 
-	if (pwrite(fd, entry, sizeof(entry), 446) != sizeof(entry) ||
-	    pwrite(fd, "\x55\xaa", 2, 510) != 2)
-		err(1, "partition table");
+	partition_write_table(fd, PART_START * 512, PART_LENGTH * 512);
 	return fd;
 }
 

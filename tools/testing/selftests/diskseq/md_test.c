@@ -35,8 +35,8 @@
 #define STATE		"/sys/block/" NAME "/md/array_state"
 #define ARRAY_SIZE_FILE	"/sys/block/" NAME "/md/array_size"
 
-#define PART_START	8	/* sectors, as the next one */
-#define PART_SIZE	16
+#define PART_START	4096
+#define PART_SIZE	8192
 
 FIXTURE(md)
 {
@@ -176,15 +176,9 @@ TEST_F(md, array_keeps_its_number_while_it_runs)
 /* Its table is read when the array that starts is opened. */
 TEST_F(md, partitions_are_those_of_the_array_that_starts)
 {
-	static const unsigned char table[66] = {
-		[4] = 0x83,
-		[8] = PART_START,
-		[12] = PART_SIZE,
-		[64] = 0x55, 0xaa,
-	};
 	uint64_t number;
 
-	ASSERT_EQ(sizeof(table), pwrite(self->image, table, sizeof(table), 446));
+	partition_write_table(self->image, PART_START, PART_SIZE);
 	start(self);
 	number = diskseq_of_path(NODE);
 	EXPECT_TRUE(opens_as(number, 1, ""));

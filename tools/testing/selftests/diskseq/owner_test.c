@@ -575,19 +575,6 @@ TEST_F(owner, partition_is_known_by_where_it_begins)
 	close(disk);
 }
 
-/* Add a quarter of the disk, if it gets a device number. */
-static bool partition_gets(int disk, int nr, const char *path, dev_t rdev)
-{
-	struct stat st;
-
-	if (partition_add(disk, nr, IMAGE_SIZE / 4 * nr, IMAGE_SIZE / 4))
-		return false;
-	if (!stat(path, &st) && st.st_rdev == rdev)
-		return true;
-	partition_del(disk, nr);
-	return false;
-}
-
 /*
  * Who holds the file of a partition that has another device number since cannot open
  * with it what was given after that, though the number is the first one again.
@@ -596,7 +583,7 @@ TEST_F(owner, file_that_was_replaced_stays_so)
 {
 	int disk = open(self->entry, O_RDONLY | O_CLOEXEC), path;
 	const off_t size = IMAGE_SIZE / 4;
-	char part[64], part2[64], proc[64];
+	char part[64], proc[64];
 	struct stat before;
 
 	ASSERT_LE(0, disk);
@@ -609,16 +596,16 @@ TEST_F(owner, file_that_was_replaced_stays_so)
 	sprintf(proc, "/proc/self/fd/%d", path);
 	EXPECT_EQ(0, user_opens(proc, O_RDONLY, USER, GROUP));
 
-	/* The number is given back some time after the partition has gone. */
-	path_by_number(part2, self->number, 2);
 	ASSERT_EQ(0, partition_del(disk, 1));
-	ASSERT_TRUE(wait_until(partition_gets(disk, 2, part2, before.st_rdev)));
+	ASSERT_TRUE(wait_until(partition_gets(disk, self->number, 2, 2 * size, size,
+					      before.st_rdev)));
 	ASSERT_EQ(0, partition_add(disk, 1, size, size));
 	ASSERT_EQ(0, chmod(part, 0600));
 
 	ASSERT_EQ(0, partition_del(disk, 1));
 	ASSERT_EQ(0, partition_del(disk, 2));
-	ASSERT_TRUE(wait_until(partition_gets(disk, 1, part, before.st_rdev)));
+	ASSERT_TRUE(wait_until(partition_gets(disk, self->number, 1, size, size,
+					      before.st_rdev)));
 	EXPECT_STREQ("0:0:0600", owner_of(part));
 	EXPECT_EQ(EACCES, user_opens(part, O_RDONLY, USER, GROUP));
 	EXPECT_EQ(ESTALE, user_opens(proc, O_RDONLY, USER, GROUP));

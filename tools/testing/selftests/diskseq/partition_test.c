@@ -85,17 +85,6 @@ static dev_t rdev_of(uint64_t number, unsigned int partno)
 	return stat(path, &st) ? 0 : st.st_rdev;
 }
 
-/* Add partition 2, if it gets that device number, which another one has given back. */
-static bool partition_2_gets(int fd, uint64_t number, dev_t rdev)
-{
-	if (add_partition(fd, 2))
-		return false;
-	if (rdev_of(number, 2) == rdev)
-		return true;
-	del_partition(fd, 2);
-	return false;
-}
-
 /* What an open fails with, or 0. */
 static int open_error(const char *path)
 {
@@ -226,16 +215,15 @@ TEST_F(partition, device_numbers_that_change_places_mislead_nobody)
 	ASSERT_EQ(0, del_partition(self->fd, 2));
 	EXPECT_EQ(ESTALE, open_error(path));
 
-	/* A device number is free for use a little after its partition is. */
-	ASSERT_TRUE(wait_until(partition_2_gets(self->fd, self->number, rdev1)));
+	ASSERT_TRUE(wait_until(partition_gets(self->fd, self->number, 2,
+					      part_start(2), PART_SIZE, rdev1)));
 	EXPECT_TRUE(is_gone(self->number, 1));
 	EXPECT_EQ(ESTALE, open_error(path));
 	/* Who wanted the first partition is given the second one. */
 	EXPECT_TRUE(node_opens_as(NODE, "RIGHT-DISK-PART2"));
 
-	ASSERT_TRUE(wait_until(!add_partition(self->fd, 1) &&
-			       (rdev_of(self->number, 1) == rdev2 ||
-				(del_partition(self->fd, 1), false))));
+	ASSERT_TRUE(wait_until(partition_gets(self->fd, self->number, 1,
+					      part_start(1), PART_SIZE, rdev2)));
 	EXPECT_TRUE(opens_as(self->number, 1, "RIGHT-DISK-PART1"));
 	EXPECT_TRUE(opens_as(self->number, 2, "RIGHT-DISK-PART2"));
 	EXPECT_EQ(ESTALE, open_error(path));
@@ -262,7 +250,8 @@ TEST_F(partition, superblock_of_another_partition_is_not_shared)
 	ASSERT_LE(0, handle);
 	sprintf(first, "/proc/self/fd/%d", handle);
 	ASSERT_EQ(0, del_partition(self->fd, 1));
-	ASSERT_TRUE(wait_until(partition_2_gets(self->fd, self->number, rdev1)));
+	ASSERT_TRUE(wait_until(partition_gets(self->fd, self->number, 2,
+					      part_start(2), PART_SIZE, rdev1)));
 
 	path_by_number(path, self->number, 2);
 	ASSERT_EQ(0, run("mkfs.ext4 -q -F -O ^has_journal %s", path));
@@ -300,7 +289,8 @@ TEST_F(partition, handle_mounts_what_has_another_device_number)
 	ASSERT_LE(0, handle);
 	sprintf(path, "/proc/self/fd/%d", handle);
 	ASSERT_EQ(0, del_partition(self->fd, 1));
-	ASSERT_TRUE(wait_until(partition_2_gets(self->fd, self->number, rdev)));
+	ASSERT_TRUE(wait_until(partition_gets(self->fd, self->number, 2,
+					      part_start(2), PART_SIZE, rdev)));
 	ASSERT_EQ(0, add_partition(self->fd, 1));
 	ASSERT_NE(rdev, rdev_of(self->number, 1));
 

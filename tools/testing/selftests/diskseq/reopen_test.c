@@ -84,18 +84,6 @@ static int set_block_size(int fd, int size)
 	return ioctl(fd, BLKBSZSET, &size) ? errno : 0;
 }
 
-/* A table of one partition, which is not read until somebody asks for that. */
-static void write_table(int fd)
-{
-	static const unsigned char entry[16] = {
-		[4] = 0x83, [8] = 8, [12] = 8,
-	};
-
-	if (pwrite(fd, entry, sizeof(entry), 446) != sizeof(entry) ||
-	    pwrite(fd, "\x55\xaa", 2, 510) != 2)
-		err(1, "partition table");
-}
-
 TEST_F(reopen, block_size_of_the_successor_is_left_alone)
 {
 	int next = replace_disk(self), size, claimed;
@@ -119,7 +107,7 @@ TEST_F(reopen, partitions_of_the_successor_are_left_alone)
 
 	ASSERT_LE(0, next);
 	number = diskseq_of(next);
-	write_table(next);
+	partition_write_table(next, 4096, 4096);
 	EXPECT_EQ(-1, ioctl(self->disk, BLKRRPART));
 	EXPECT_EQ(ENXIO, errno);
 	EXPECT_TRUE(is_gone(number, 1));
@@ -144,7 +132,7 @@ TEST_F(reopen, live_disk_is_set_and_read_again)
 	EXPECT_EQ(EBUSY, errno);
 	close(claimed);
 
-	write_table(self->disk);
+	partition_write_table(self->disk, 4096, 4096);
 	EXPECT_EQ(0, ioctl(self->disk, BLKRRPART));
 	part = open_by_number(diskseq_of(self->disk), 1, O_RDWR);
 	ASSERT_LE(0, part);

@@ -389,15 +389,7 @@ TEST_F(scsi, listener_of_a_drive_that_always_reports_comes_to_an_end)
 static void add_table(struct __test_metadata *_metadata, FIXTURE_DATA(scsi) *self,
 		      int fd)
 {
-	static const unsigned char table[66] = {
-		[4] = 0x83,
-		[8] = PART_START / 512,
-		[12] = PART_SIZE / 512 & 0xff,
-		[13] = PART_SIZE / 512 >> 8,
-		[64] = 0x55, 0xaa,
-	};
-
-	ASSERT_EQ(sizeof(table), pwrite(fd, table, sizeof(table), 446));
+	partition_write_table(fd, PART_START, PART_SIZE);
 	ASSERT_EQ(0, fsync(fd));
 	ASSERT_EQ(0, ioctl(fd, BLKRRPART));
 	uevent_drain(self->socket, self->name);
