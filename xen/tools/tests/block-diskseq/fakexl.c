@@ -139,6 +139,13 @@ static void run(const char *program, const char *command, unsigned int round,
         errx(1, "round %u: %s: status %#x", round, command, status);
 }
 
+static void take_away(const char *program, unsigned int round)
+{
+    set("state", "6");
+    run(program, "remove", round, 0);
+    gone();
+}
+
 static void rounds(unsigned int n, const char *program, const char *refused,
                    char *targets[], unsigned int n_targets)
 {
@@ -151,9 +158,7 @@ static void rounds(unsigned int n, const char *program, const char *refused,
         run(program, "add", i, 0);
         if (!is("hotplug-status", "connected"))
             errx(1, "round %u: not connected", i);
-        set("state", "6");
-        run(program, "remove", i, 0);
-        gone();
+        take_away(program, i);
         if (i % 10)
             continue;
 
@@ -161,9 +166,7 @@ static void rounds(unsigned int n, const char *program, const char *refused,
         run(program, "add", i, 1);
         if (!is("hotplug-error", NULL) || is("physical-device", NULL))
             errx(1, "round %u: not refused", i);
-        set("state", "6");
-        run(program, "remove", i, 0);
-        gone();
+        take_away(program, i);
         /* Whoever runs thousands of them sees that they go on. */
         if (i % 100 == 0) {
             printf("# %u of %u rounds\n", i, n);
