@@ -97,16 +97,6 @@ no_loop_of()
 	[ -z "$(loops_of "$1")" ]
 }
 
-# The same for a plain name, and without a process: it is asked a thousand times.
-is_detached()
-{
-	for backing in /sys/block/loop*/loop/backing_file; do
-		file=
-		{ read -r file <"$backing"; } 2>/dev/null
-		[ "$file" != "$1" ] || return
-	done
-}
-
 number_of()
 {
 	cat "/sys/block/${1#/dev/}/diskseq"
@@ -887,68 +877,14 @@ calls()
 	sed -n 's/^all //p' "$T/calls"
 }
 
-drop_thief()
-{
-	for device in $(loops_of "$T/THIEF"); do
-		losetup -d "$device"
-	done
-}
-
-# each_call WHAT TARGET: kill or fail it before each call.  As few processes as can
-# be: on User-Mode Linux, they are what takes the time.
+# each_call WHAT TARGET [SCRIPT]: see each_call.c
 each_call()
 {
-	held_uid=$T/sys/devices/vbd-1-51712/physical_device_uid
-	n=0
-	while :; do
-		n=$((n + 1))
-		: >"$T/calls"
-		backend 1/51712 "$2" w || return
-		INTERFERE_AT=$n INTERFERE_DO=$1 INTERFERE_LOG=$T/calls \
-			INTERFERE_HOOK="l=\$(cat $T/loop 2>/dev/null) && losetup \$l $T/THIEF 2>/dev/null && echo $n >>$T/stolen" \
-			hotplug 1/51712 add
-		status=$?
-		what=
-		read -r what <"$T/calls"
-		# It made fewer: how often it looks what the driver does, differs.
-		[ "${what#all}" = "$what" ] || break
-		case $1,$status,$(node 1/51712/hotplug-status) in
-		kill,137,*) ;;
-		fail,0,connected)
-			disk=$(node 1/51712/physical-device-uid)
-			[ "$(head -c 4 "$DISKS/$disk")" = DISK ] ||
-				complain "$what failed, and it is another disk" || return
-			;;
-		fail,1,error | fail,1,busy)
-			error=$(node 1/51712/hotplug-error)
-			{ [ -n "$error" ] && has_log "$error"; } ||
-				complain "$what failed, and no word" || return
-			;;
-		fail,1,)
-			# It could not say so there: on xl's terminal, then.
-			[ -s "$T/stderr" ] && has_log "$(sed 1q "$T/stderr")" ||
-				complain "$what failed, and no word" || return
-			;;
-		*)
-			complain "$1 before $what: status $status, $(node 1/51712/hotplug-status)" || return
-			;;
-		esac
-		: >$LOG
-		"$TOOLS/fakexl" settle 1/51712
-		uid=$(node 1/51712/physical-device-uid)
-		# What the driver has is the disk, or nothing.
-		held=
-		[ ! -e "$held_uid" ] || read -r held <"$held_uid"
-		[ "$held" = "" ] || [ "$held,$(head -c 4 "$DISKS/$uid")" = "$uid,DISK" ] ||
-			complain "$1 before $what: the driver has $held, not $uid" || return
-		gone 1/51712 || return
-		is_detached "$T/THIEF" || drop_thief
-		[ -b "$2" ] || wait_for "the end of the loop device" is_detached "$2" ||
-			complain "$1 before $what" || return
-	done
-	gone 1/51712
-	note "$1 before each of $((n - 1)) calls of $2"
-	[ "$n" -gt 20 ]
+	what=$1
+	shift
+	TMPDIR=$T INTERFERE_SYSFS=$T/sys \
+		"$TOOLS/fakexl" each "$what" "$interfere" "$PROGRAM" "$@" 2>"$T/each" ||
+		complain "$(tail -n 3 "$T/each")"
 }
 
 killed_at_any_point_it_leaves_nothing()
@@ -956,25 +892,25 @@ killed_at_any_point_it_leaves_nothing()
 	image THIEF
 	image DISK
 	: >"$T/stolen"
-	losetup -f >"$T/loop"
-	each_call kill "$T/DISK" || return
-	note "device taken over before: $(paste -sd' ' "$T/stolen")"
+	INTERFERE_HOOK="losetup $(losetup -f) $T/THIEF 2>/dev/null && echo >>$T/stolen" \
+		each_call kill "$T/DISK" || return
+	note "device taken over $(wc -l <"$T/stolen") times"
 	[ -s "$T/stolen" ]
 }
 
+# With AddressSanitizer, each but those that allocate memory: it has its own malloc().
 each_call_may_fail()
 {
-	rm -f "$T/loop"
 	image DISK
-	each_call fail "$T/DISK" || return
+	each_call add "$T/DISK" || return
 	device=$(losetup -f --show "$T/DISK")
-	each_call fail "$device" || return
+	each_call add "$device" || return
 	# Somebody has the file open: all loop devices are looked at.
 	losetup -d "$device"
 	image BESIDE
 	device=$(losetup -f --show "$T/BESIDE")
 	exec 7<"$T/DISK"
-	each_call fail "$T/DISK"
+	each_call add "$T/DISK"
 	status=$?
 	exec 7<&-
 	losetup -d "$device"
@@ -985,44 +921,27 @@ each_call_of_a_refusal_may_fail()
 {
 	image DISK
 	xenstore-write /local/domain/2/vm /vm/2 /local/domain/1/vm /vm/1
-	backend 2/51712 "$T/DISK" w && attach 2/51712 || return
-	n=0
-	while :; do
-		n=$((n + 1))
-		rm -f "$T/calls"
-		backend 1/51712 "$T/DISK" w
-		INTERFERE_AT=$n INTERFERE_DO=fail INTERFERE_LOG=$T/calls hotplug 1/51712 add
-		status=$?
-		[ $status = 1 ] && no_node 1/51712/physical-device ||
-			complain "$(cat "$T/calls"): status $status" || return
-		[ -n "$(node 1/51712/hotplug-error)" ] || [ -s "$T/stderr" ] ||
-			complain "$(cat "$T/calls"): no word" || return
-		gone 1/51712
-		grep -q "^$n " "$T/calls" || break
-	done
-	gone 2/51712
-	note "each of $((n - 1)) calls"
-	[ "$(loops_of "$T/DISK")" = "" ]
+	backend 2/51712 "$T/DISK" w && attach 2/51712 &&
+		each_call refusal "$T/DISK" && gone 2/51712 && no_loop_of "$T/DISK"
 }
 
 each_call_of_a_removal_may_fail()
 {
 	image DISK
-	n=0
-	while :; do
-		n=$((n + 1))
-		rm -f "$T/calls"
-		backend 1/51712 "$T/DISK" w && attach 1/51712 || return
-		xenstore-write backend/vbd/1/51712/state 6
-		INTERFERE_AT=$n INTERFERE_DO=fail INTERFERE_LOG=$T/calls hotplug 1/51712 remove
-		status=$?
-		[ $status = 0 ] || { [ $status = 1 ] && [ -s "$T/stderr" ]; } ||
-			complain "$(cat "$T/calls"): status $status" || return
-		gone 1/51712 && wait_for "the end of the loop device" no_loop_of "$T/DISK" || return
-		grep -q "^$n " "$T/calls" || break
-	done
-	note "each of $((n - 1)) calls"
-	[ "$status" = 0 ]
+	each_call removal "$T/DISK"
+}
+
+each_call_of_a_second_call_may_fail()
+{
+	image DISK
+	each_call again "$T/DISK"
+}
+
+each_call_before_another_script_may_fail()
+{
+	image DISK
+	other_script
+	each_call else-add "$T/DISK" "$T/other" && each_call else-remove "$T/DISK" "$T/other"
 }
 
 counted()
@@ -1148,6 +1067,8 @@ TESTS="
 	each_call_may_fail
 	each_call_of_a_refusal_may_fail
 	each_call_of_a_removal_may_fail
+	each_call_of_a_second_call_may_fail
+	each_call_before_another_script_may_fail
 	cost_grows_by_one_look_at_each_backend_at_most
 	many_rounds_leave_nothing
 "

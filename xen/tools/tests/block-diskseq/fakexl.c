@@ -8,11 +8,13 @@
  *  fakexl gone VBD          remove it, until the driver has gone
  *  fakexl rounds N PROGRAM REFUSED TARGET...  attach and detach 1/51712 so often, as
  *                          the targets in turn; after each tenth, have REFUSED refused
+ *  fakexl each WHAT INTERFERE.SO PROGRAM TARGET [OTHER-SCRIPT]  see each_call.c
  *
  * FAKEXL_SYSFS is what the driver has instead of /sys/bus/xen-backend.
  */
 #include <err.h>
 #include <errno.h>
+#include <sched.h>
 #include <spawn.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -23,13 +25,16 @@
 #include <unistd.h>
 #include <xenstore.h>
 
+#include "fakexl.h"
+
 extern char **environ;
 
-static struct xs_handle *xs;
+struct xs_handle *xs;
+char backend[128];
 static const char *vbd;
-static char backend[128], device[256];
+static char device[256];
 
-static void choose(const char *name)
+void choose(const char *name)
 {
     int slash = strcspn(name, "/");
 
@@ -40,7 +45,7 @@ static void choose(const char *name)
              name[slash] ? name + slash + 1 : "");
 }
 
-static char *path(const char *node)
+char *path(const char *node)
 {
     static char path[256];
 
@@ -48,13 +53,13 @@ static char *path(const char *node)
     return path;
 }
 
-static void set(const char *node, const char *value)
+void set(const char *node, const char *value)
 {
     if (!xs_write(xs, XBT_NULL, path(node), value, strlen(value)))
         err(1, "%s", path(node));
 }
 
-static bool is(const char *node, const char *wanted)
+bool is(const char *node, const char *wanted)
 {
     unsigned int len;
     char *value = xs_read(xs, XBT_NULL, path(node), &len);
@@ -74,30 +79,46 @@ static bool driver_gone(void)
     return access(device, F_OK);
 }
 
+const char *held_file(void)
+{
+    static char file[300];
+
+    snprintf(file, sizeof(file), "%s/physical_device_uid", device);
+    return file;
+}
+
 /* The driver has done with it what it wants to. */
 static bool settled(void)
 {
-    char opened[300];
-
-    snprintf(opened, sizeof(opened), "%s/physical_device_uid", device);
     return !is("physical-device", NULL) || !is("state", "2") ||
-        !access(opened, F_OK);
+        !access(held_file(), F_OK);
 }
 
-/* A fifth of a millisecond of patience, N times: 10 s in all, if not more. */
-static void wait_for(const char *what, bool (*condition)(void))
+/*
+ * A fifth of a millisecond of patience, N times: 10 s in all, if not more.  Where a
+ * tick takes 10 ms, most has happened before it when the others may run at once.
+ */
+void wait_for(const char *what, bool (*condition)(void))
 {
     unsigned int n;
 
     for (n = 0; !condition(); n++) {
         if (n == 50000)
             errx(1, "%s: waited in vain for: %s", vbd, what);
-        nanosleep(&(struct timespec){ .tv_nsec = 200000 }, NULL);
+        if (n < 100)
+            sched_yield();
+        else
+            nanosleep(&(struct timespec){ .tv_nsec = 200000 }, NULL);
     }
 }
 
+void settle(void)
+{
+    wait_for("what the driver does", settled);
+}
+
 /* All at once, with STATE 1, whose event is the one that counts. */
-static void create(const char *target, const char *mode, char *more[])
+void create(const char *target, const char *mode, char *more[])
 {
     char *domain = strndup(vbd, strcspn(vbd, "/"));
 
@@ -112,7 +133,7 @@ static void create(const char *target, const char *mode, char *more[])
     wait_for("the driver", driver_waits);
 }
 
-static void gone(void)
+void gone(void)
 {
     char error[160];
 
@@ -187,11 +208,13 @@ int main(int argc, char *argv[])
     if (!strcmp(what, "create") && argc >= 5)
         create(argv[3], argv[4], argv + 5);
     else if (!strcmp(what, "settle"))
-        wait_for("what the driver does", settled);
+        settle();
     else if (!strcmp(what, "gone"))
         gone();
     else if (!strcmp(what, "rounds") && argc >= 6)
         rounds(atoi(argv[2]), argv[3], argv[4], argv + 5, argc - 5);
+    else if (!strcmp(what, "each") && (argc == 6 || argc == 7))
+        each_call(argv[2], argv[3], argv[4], argv[5], argv[6]);
     else
         return 2;
     return 0;

@@ -6,7 +6,7 @@
  *  INTERFERE_AT=N|NAME     before call N, or before the first one of this name
  *  INTERFERE_DO=kill       it is killed, and INTERFERE_HOOK runs when it is dead
  *  INTERFERE_DO=run        INTERFERE_HOOK runs, and then it goes on
- *  INTERFERE_DO=fail       the call fails: EIO, or ENOMEM
+ *  INTERFERE_DO=fail       the call fails: EIO, or ENOMEM (not with AddressSanitizer)
  *  INTERFERE_HOOK=COMMAND  for the shell
  *  INTERFERE_LOG=FILE      gets a line "N NAME" for that call, and in the end,
  *                          unless it was killed, "all N"
@@ -23,8 +23,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -207,6 +209,15 @@ int fcntl(int fd, int command, ...)
     return step("fcntl") ? -1 : REAL(fcntl)(fd, command, arg);
 }
 
+/* What runs in its place is not what this is about. */
+int execv(const char *path, char *const argv[])
+{
+    if (step("execv"))
+        return -1;
+    unsetenv("LD_PRELOAD");
+    return REAL(execv)(path, argv);
+}
+
 /* What a call is that only looks, or changes one thing. */
 #define WRAP(type, failure, name, params, ...)                          \
     type name params                                                    \
@@ -225,7 +236,11 @@ WRAP(int, -1, lstat, (const char *path, struct stat *st), path, st)
 WRAP(int, -1, fstat, (int fd, struct stat *st), fd, st)
 WRAP(int, -1, nanosleep, (const struct timespec *time, struct timespec *rest),
      time, rest)
-WRAP(int, -1, execv, (const char *path, char *const argv[]), path, argv)
+WRAP(int, -1, fchmod, (int fd, mode_t mode), fd, mode)
+WRAP(int, -1, statfs, (const char *path, struct statfs *fs), path, fs)
+WRAP(ssize_t, -1, readlinkat, (int dir, const char *path, char *target, size_t size),
+     dir, path, target, size)
+WRAP(ssize_t, -1, write, (int fd, const void *data, size_t size), fd, data, size)
 WRAP(struct xs_handle *, NULL, xs_open, (unsigned long flags), flags)
 WRAP(void *, NULL, xs_read, (struct xs_handle *xs, xs_transaction_t t,
      const char *path, unsigned int *len), xs, t, path, len)
@@ -237,7 +252,13 @@ WRAP(xs_transaction_t, XBT_NULL, xs_transaction_start, (struct xs_handle *xs), x
 WRAP(bool, false, xs_transaction_end, (struct xs_handle *xs, xs_transaction_t t,
      bool abort), xs, t, abort)
 
-/* AddressSanitizer has its own. */
+/* glibc declares it with a union of all kinds of addresses. */
+int connect(int fd, __CONST_SOCKADDR_ARG addr, socklen_t size)
+{
+    return step("connect") ? -1 : REAL(connect)(fd, addr, size);
+}
+
+/* AddressSanitizer has its own, so that with it no allocation fails. */
 #ifndef NO_MALLOC
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t n, size_t size);
