@@ -13,8 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <pthread.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <linux/blkpg.h>
@@ -89,6 +91,18 @@ FIXTURE(data)
 	uint64_t number;
 };
 
+/* Have a loop device show what its file has from @offset to @limit, 0 for the end. */
+static int set_part(int fd, uint64_t offset, uint64_t limit)
+{
+	struct loop_info64 info;
+
+	if (ioctl(fd, LOOP_GET_STATUS64, &info))
+		return -1;
+	info.lo_offset = offset;
+	info.lo_sizelimit = limit;
+	return ioctl(fd, LOOP_SET_STATUS64, &info);
+}
+
 static void attach(struct __test_metadata *_metadata, FIXTURE_DATA(data) *self,
 		   unsigned int flags)
 {
@@ -135,7 +149,6 @@ static uint64_t exchange(struct __test_metadata *_metadata,
 /* Have it show the other half of its file, which is another disk; the same. */
 static uint64_t move(struct __test_metadata *_metadata, FIXTURE_DATA(data) *self)
 {
-	struct loop_info64 info;
 	uint64_t number;
 	int fd;
 
@@ -143,16 +156,13 @@ static uint64_t move(struct __test_metadata *_metadata, FIXTURE_DATA(data) *self
 		ASSERT_EQ(10, pwrite(self->right, "WRONG-DISK", 10, where));
 	fd = open(loop_path(self->nr), O_RDONLY | O_CLOEXEC);
 	ASSERT_LE(0, fd);
-	ASSERT_EQ(0, ioctl(fd, LOOP_GET_STATUS64, &info));
-	info.lo_offset = IMAGE_SIZE / 2;
-	ASSERT_EQ(0, ioctl(fd, LOOP_SET_STATUS64, &info));
+	ASSERT_EQ(0, set_part(fd, IMAGE_SIZE / 2, 0));
 	number = diskseq_of(fd);
 	ASSERT_LT(self->number, number);
 	EXPECT_STREQ("WRONG-DISK", cached(self->fd, 0));
 
 	/* That it shows less of it makes it no other one. */
-	info.lo_sizelimit = IMAGE_SIZE / 4;
-	ASSERT_EQ(0, ioctl(fd, LOOP_SET_STATUS64, &info));
+	ASSERT_EQ(0, set_part(fd, IMAGE_SIZE / 2, IMAGE_SIZE / 4));
 	EXPECT_EQ(number, diskseq_of(fd));
 	close(fd);
 	return number;
@@ -229,6 +239,203 @@ TEST_F(data, another_part_of_the_file_is_seen_by_who_has_it_open)
 	move(_metadata, self);
 	close(fds[0]);
 	close(fds[1]);
+}
+
+/* Attach @image instead, to be written to. */
+static void attach_to_write(struct __test_metadata *_metadata,
+			    FIXTURE_DATA(data) *self, int image)
+{
+	close(self->fd);
+	loop_detach(self->nr);
+	self->number = loop_attach(self->nr, image, LO_FLAGS_PARTSCAN);
+	self->fd = open_by_number(self->number, 0, O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, self->fd);
+}
+
+/*
+ * What is dirty is written where it belongs, of partitions as well.  SEEN failing on a
+ * kernel that writes out only what the whole disk's cache has.
+ */
+TEST_F(data, dirty_page_of_a_partition_is_written_before_the_move)
+{
+	char stamp[sizeof("DIRTY-DISK")] = "";
+	int part;
+
+	attach_to_write(_metadata, self, self->right);
+	part = open_by_number(self->number, 1, O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, part);
+	ASSERT_EQ(10, pwrite(part, "DIRTY-DISK", 10, 0));
+	ASSERT_EQ(0, set_part(self->fd, IMAGE_SIZE / 2, 0));
+	ASSERT_EQ(10, pread(self->right, stamp, 10, PART_START));
+	EXPECT_STREQ("DIRTY-DISK", stamp);
+	EXPECT_EQ(0, fsync(part));
+	close(part);
+}
+
+/* Of a file, how many blocks of 4 KiB from @where on do not begin with @stamp. */
+static unsigned int without_stamp(int fd, off_t where, off_t end, const char *stamp)
+{
+	unsigned int without = 0;
+
+	for (; where < end; where += 4096) {
+		char block[sizeof("RIGHT-DISK")] = "";
+
+		if (pread(fd, block, sizeof(block) - 1, where) < 0 ||
+		    strcmp(block, stamp))
+			without++;
+	}
+	return without;
+}
+
+/*
+ * A file system that is mounted is written out and shut down, and nothing of it gets to
+ * the other part.  Not if the offset is refused, or only the size changes.  SEEN failing
+ * on a kernel where nobody tells it.
+ */
+TEST_F(data, mounted_file_system_is_shut_down_by_the_move)
+{
+	static const char where[] = "/tmp/data_test";
+	const uint64_t half = 16 << 20;
+	char path[80], word[8] = "";
+	int image, fd;
+
+	NEED(FOR_EXT4);
+	image = image_create("OTHER-PART", 2 * half);
+	attach_to_write(_metadata, self, image);
+	ASSERT_EQ(0, set_part(self->fd, 0, half));
+	ASSERT_EQ(0, run("mkfs.ext4 -q -F %s", loop_path(self->nr)));
+	mkdir(where, 0755);
+	ASSERT_EQ(0, mount(loop_path(self->nr), where, "ext4", 0, NULL));
+	snprintf(path, sizeof(path), "%s/file", where);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(5, write(fd, "first", 5));
+
+	EXPECT_EQ(-1, set_part(self->fd, 1ULL << 63, half));
+	EXPECT_EQ(EOVERFLOW, errno);
+	EXPECT_EQ(0, set_part(self->fd, 0, half + 4096));
+	EXPECT_EQ(self->number, diskseq_of(self->fd));
+	EXPECT_EQ(5, pwrite(fd, "again", 5, 0));
+
+	EXPECT_EQ(0, set_part(self->fd, half, half));
+	EXPECT_LT(self->number, diskseq_of(self->fd));
+	EXPECT_EQ(-1, pwrite(fd, "wrong", 5, 0));
+	EXPECT_EQ(EIO, errno);
+	close(fd);
+	EXPECT_EQ(0, umount(where));
+	fsync(self->fd);
+	EXPECT_EQ(0, without_stamp(image, half, 2 * half, "OTHER-PART"));
+
+	/* What was written before is where it was. */
+	EXPECT_EQ(0, set_part(self->fd, 0, half));
+	EXPECT_EQ(0, mount(loop_path(self->nr), where, "ext4", 0, NULL));
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	EXPECT_EQ(5, read(fd, word, sizeof(word)));
+	EXPECT_STREQ("again", word);
+	close(fd);
+	EXPECT_EQ(0, umount(where));
+	close(image);
+}
+
+/* A thread that does something with a descriptor, which may have to wait. */
+struct waiting {
+	pthread_t thread;
+	int fd;
+	int result;
+	int error;
+};
+
+static void *write_direct(void *data)
+{
+	static char block[4096] __attribute__((aligned(4096)));
+	struct waiting *w = data;
+
+	w->result = pwrite(w->fd, block, sizeof(block), 2 * sizeof(block));
+	return NULL;
+}
+
+static void *move_it(void *data)
+{
+	struct waiting *w = data;
+
+	w->result = set_part(w->fd, IMAGE_SIZE / 2, 0);
+	return NULL;
+}
+
+static void *sync_it(void *data)
+{
+	struct waiting *w = data;
+
+	w->result = fsync(w->fd);
+	w->error = errno;
+	return NULL;
+}
+
+static void start(struct __test_metadata *_metadata, struct waiting *w, int fd,
+		  void *(*function)(void *))
+{
+	w->fd = fd;
+	ASSERT_EQ(0, pthread_create(&w->thread, NULL, function, w));
+	usleep(500000);
+}
+
+/*
+ * A page that is written after what was dirty has been written out, and whose bio has
+ * to wait until the device has been moved.  The file's file system is frozen, which
+ * keeps a request, and so the move, from coming to an end.  SEEN failing on a kernel
+ * that lets the bio through.
+ */
+TEST_F(data, write_that_waits_for_the_move_is_not_of_the_other_part)
+{
+	static const char where[] = "/tmp/data_test";
+	struct waiting direct = {}, mover = {}, syncer = {};
+	int nr, disk, image, fd;
+	static char block[4096];
+	char path[80];
+
+	NEED(FOR_EXT4);
+	disk = image_create("", 16 << 20);
+	nr = loop_get_free();
+	loop_attach(nr, disk, 0);
+	ASSERT_EQ(0, run("mkfs.ext4 -q -F %s", loop_path(nr)));
+	mkdir(where, 0755);
+	ASSERT_EQ(0, mount(loop_path(nr), where, "ext4", 0, NULL));
+	snprintf(path, sizeof(path), "%s/file", where);
+	image = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	ASSERT_LE(0, image);
+	for (off_t i = 0; i < IMAGE_SIZE; i += sizeof(block)) {
+		strcpy(block, i < IMAGE_SIZE / 2 ? "RIGHT-DISK" : "OTHER-PART");
+		ASSERT_EQ(sizeof(block), pwrite(image, block, sizeof(block), i));
+	}
+	ASSERT_EQ(0, fsync(image));
+
+	attach_to_write(_metadata, self, image);
+	fd = open_by_number(self->number, 0, O_RDWR | O_DIRECT | O_CLOEXEC);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, ioctl(image, FIFREEZE, 0));
+	start(_metadata, &direct, fd, write_direct);
+	start(_metadata, &mover, self->fd, move_it);
+	strcpy(block, "WRITTEN-BEFORE");
+	EXPECT_EQ(sizeof(block), pwrite(self->fd, block, sizeof(block), 0));
+	start(_metadata, &syncer, self->fd, sync_it);
+	ASSERT_EQ(0, ioctl(image, FITHAW, 0));
+	pthread_join(direct.thread, NULL);
+	pthread_join(mover.thread, NULL);
+	pthread_join(syncer.thread, NULL);
+
+	EXPECT_EQ(sizeof(block), direct.result);
+	EXPECT_EQ(0, mover.result);
+	EXPECT_EQ(0, without_stamp(image, IMAGE_SIZE / 2, IMAGE_SIZE,
+				   "OTHER-PART"));
+	/* Who wrote it is told. */
+	EXPECT_EQ(-1, syncer.result);
+	EXPECT_EQ(EIO, syncer.error);
+	close(fd);
+	attach_to_write(_metadata, self, self->right);
+	close(image);
+	EXPECT_EQ(0, umount(where));
+	loop_detach(nr);
+	close(disk);
 }
 
 /* A page that is mapped shows the new medium to who mapped it. */
