@@ -7,9 +7,9 @@
  * after a unit attention, such as for another capacity.
  *
  * SEEN failing on kernels where only who sends the command by SG_IO is told, or the
- * error handler, where a drive for discs is taken to tell it once more, where a change
- * that is there at each look is announced each time, and where a device that has
- * another identity keeps its number.
+ * error handler, also while the driver looks for another disc, where a drive for discs
+ * is taken to tell it once more, where a change that is there at each look is announced
+ * each time, and where a device that has another identity keeps its number.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -277,6 +277,23 @@ TEST_F(scsi, error_handler_does_not_hide_a_medium_change)
 		EXPECT_EQ(self->number, diskseq_of_path(self->node));
 	}
 	close(fd);
+}
+
+/*
+ * The command that got no answer may be the one by which the driver looks for another
+ * disc: what the error handler was told meanwhile is of this look.  (It takes 30
+ * seconds, which is how long sr waits.)
+ */
+TEST_F(drive, error_handler_of_a_look_does_not_hide_a_medium_change)
+{
+	FIXTURE_DATA(scsi) *scsi = &self->scsi;
+
+	/* GET EVENT STATUS NOTIFICATION */
+	if (!inject(scsi, "3 -1 0x4a") || !inject(scsi, "0 -1 0x4a"))
+		SKIP(return, "needs debugfs and error injection of scsi_debug");
+	change_medium();
+	EXPECT_TRUE(is_gone(scsi->number, 0));
+	EXPECT_LT(scsi->number, diskseq_of_path(scsi->node));
 }
 
 /* The same of the commands of a rescan, which may announce the size as well. */
