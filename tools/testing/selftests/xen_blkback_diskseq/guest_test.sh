@@ -273,14 +273,26 @@ kill_at_step()
 	EOF
 }
 
-# Whoever looks for a free device from now on comes after the thief.
+# Whoever looks for a free device from now on comes after the thief, who takes those
+# of two disks.
 thief_comes_first()
 {
 	cat >"$T/interfere" <<-EOF
 		case "\$*" in
-		*add) losetup -f $T/THIEF ;;
+		*add)
+			losetup -f $T/THIEF
+			losetup -f $T/THIEF
+			;;
 		esac
 	EOF
+}
+
+# thief_has DEVICE: such as 7:0
+thief_has()
+{
+	for loop in $(loops_of "$T/THIEF"); do
+		stat -c %t:%T "$loop"
+	done | grep -qx "$1" || complain "nobody took $1"
 }
 
 drop_thief()
@@ -471,7 +483,8 @@ disk_of_another_guest_is_refused()
 	image SHARED
 	device=$(losetup -f --show "$T/SHARED")
 	other_guest $other/physical-device "$(stat -L -c %t:%T "$device")" || return
-	! xl_attach "$T/SHARED" && grep -q "in use by guest 99" "$T/xl.log"
+	! xl_attach "$T/SHARED" &&
+		grep -qF "/params = \"$T/SHARED\": is in use by guest 99" "$T/xl.log"
 	refused=$?
 	xl_give_up && no_other_guest || return
 	losetup -d "$device"
@@ -670,6 +683,7 @@ restored_guest_has_its_disks()
 	for _ in xvda xvdb; do
 		losetup -f "$T/THIEF"
 	done
+	thief_has "$before" || return
 	xl restore "$T/state" >"$T/xl.log" 2>&1 || xl_complains || return
 	rm "$T/state"
 	backend=/local/domain/0/backend/vbd/$(xl domid $GUEST)/$XVDB
@@ -697,10 +711,11 @@ comes_again()
 	image "$name"
 	xl_attach "$T/$name" || xl_complains || return
 	wait_for "the disk in the guest" guest_says "xvdb has: $name" || return
-	before=$(xl domid $GUEST)
+	before=$(xenstore-read "$backend/physical-device")
+	domain=$(xl domid $GUEST)
 	thief_comes_first
 	"$@" >"$T/xl.log" 2>&1 || xl_complains || return
-	wait_for "the domain after it" another_domain "$before" || return
+	wait_for "the domain after it" another_domain "$domain" || return
 	backend=/local/domain/0/backend/vbd/$id/$XVDB
 	for disk in SYSTEM "$name" THIEF; do
 		call_guest "$disk" "$name for $disk"
@@ -709,10 +724,11 @@ comes_again()
 		wait_for "xvdb in the guest" guest_says "xvdb calls: $name for $name"
 	said=$?
 	rm -f "$T/interfere"
-	thieves=$(loops_of "$T/THIEF" | wc -l)
+	thief_has "$before"
+	taken=$?
 	drop_thief
-	[ $said = 0 ] && ! guest_says THIEF && xl_detach && no_loop_of "$T/$name" || return
-	[ "$thieves" -ge 2 ] || complain "$thieves thieves"
+	[ $said = 0 ] && ! guest_says THIEF && xl_detach && no_loop_of "$T/$name" &&
+		[ $taken = 0 ]
 }
 
 rebooted_guest_has_its_disks()
@@ -753,9 +769,11 @@ disk_that_is_taken_by_force_leaves_nothing()
 	image FORCED
 	xl_attach "$T/FORCED" || xl_complains || return
 	wait_for "the disk in the guest" guest_says "xvdb has: FORCED" || return
+	before=$(xenstore-read "$backend/physical-device")
 	xl block-detach --force $GUEST xvdb >"$T/xl.log" 2>&1 || xl_complains || return
 	wait_for "the end of the loop device" no_loop_of "$T/FORCED" && no_backend || return
 	losetup -f "$T/THIEF"
+	thief_has "$before" || return
 	call_guest THIEF "taken over"
 	wait_for "the end of the disk" guest_says "xvdb gone: FORCED"
 	said=$?
