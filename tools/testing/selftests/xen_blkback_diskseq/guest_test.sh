@@ -140,15 +140,19 @@ xl_complains()
 
 # The guest: it says what each disk holds that comes, writes the same and a word
 # more to sector 8, says when the disk goes, and every 2 s, what is in sector 16.
-# If that is "crash", it clears it and does so.
+# If that is "crash", it clears it and does so; if "storm", it writes to two nodes of
+# its own as fast as it can, one of them what blkback reads of xvdb, until it is
+# something else.
 make_guest()
 {
 	root=$T/guest
 	mkdir -p "$root/bin" "$root/dev" "$root/proc" "$root/sys"
+	copy_with_libraries "$root" "${INTERFERE%/*}/storm" || return
 	cp "$(command -v busybox)" "$root/bin/busybox"
 	cat >"$root/init" <<-'EOF'
 		#!/bin/busybox sh
 		/bin/busybox --install -s /bin
+		PATH=/bin
 		mount -t devtmpfs dev /dev
 		mount -t sysfs sys /sys
 		mount -t proc proc /proc
@@ -157,6 +161,18 @@ make_guest()
 		# Nobody writes to it: to wait without starting a process.
 		mkfifo /never
 		exec 3<>/never
+		storm_on()
+		{
+			storm data/storm &
+			echo $! >/storm
+			# As soon as it is there.
+			while [ -e /storm ]; do
+				storm device/vbd/51728/device-type &
+				echo $! >/storm-type
+				wait $!
+				usleep 100000
+			done
+		}
 		look_at()
 		{
 			if [ ! -e "/sys/block/$1" ]; then
@@ -170,6 +186,13 @@ make_guest()
 				call=$(dd if="/dev/$1" bs=512 skip=16 count=1 iflag=direct |
 					tr -d '\0')
 				[ -z "$call" ] || echo "$1 calls: $call"
+				if [ "$call" = storm ] && [ ! -e /storm ]; then
+					storm_on 2>/dev/null &
+				elif [ "$call" != storm ] && [ "$1" = xvda ] && [ -e /storm ]; then
+					storm=$(cat /storm)
+					rm /storm
+					kill "$storm" "$(cat /storm-type)"
+				fi
 				[ "$call" = crash ] || return
 				dd if=/dev/zero of="/dev/$1" bs=512 seek=16 count=1 conv=fsync
 				echo c >/proc/sysrq-trigger
@@ -635,6 +658,32 @@ stop_udev()
 	umount /usr/lib/udev/rules.d
 }
 
+storm_blows()
+{
+	xenstore-exists "$home/data/storm"
+}
+
+# The guest writes to its nodes as fast as it can, also to what is read of them.
+storm_of_a_guest_keeps_no_disk_away()
+{
+	image STORM
+	home=/local/domain/$(xl domid $GUEST)
+	call_guest SYSTEM storm
+	wait_for "the guest's writes" storm_blows || return
+	steal_before_write STORM
+	xl_attach "$T/STORM" || xl_complains || return
+	[ ! -e "$T/interfere" ] || complain "the thief did not come" || return
+	wait_for "the disk in the guest" guest_says "xvdb has: STORM"
+	said=$?
+	[ "$(xenstore-read "$home/device/vbd/$XVDB/device-type")" = storm ] ||
+		complain "it did not write to the node of its disk"
+	written=$?
+	call_guest SYSTEM calm
+	wait_for "the end of the writes" guest_says "xvda calls: calm"
+	xl_detach && no_loop_of "$T/STORM" && ! guest_says THIEF &&
+		[ $said,$written = 0,0 ]
+}
+
 # As a tool stack that leaves it to udev to run the script for what the kernel
 # announces, as xl once did with run_hotplug_scripts=0.
 disk_added_by_udev_is_the_image()
@@ -824,6 +873,7 @@ TESTS="
 	killed_script_leaves_nothing_and_serves_nothing_wrong
 	each_image_is_read_in_all_cycles
 	script_in_the_disk_line_is_used
+	storm_of_a_guest_keeps_no_disk_away
 	disk_added_by_udev_is_the_image
 	restored_guest_has_its_disks
 	rebooted_guest_has_its_disks
