@@ -8,7 +8,8 @@
 
 USB=usb
 # Its programs; what they are linked with goes with them.
-USB_PROGRAMS="bash xl xenstore-read xenstore-write xenstore-list xenstore-rm logger"
+USB_PROGRAMS="bash xl xenstore-read xenstore-write xenstore-list xenstore-rm \
+	xenstore-watch"
 
 # in_usb COMMAND: for its shell; its status, and its output in $T/usb.log.
 in_usb()
@@ -17,12 +18,13 @@ in_usb()
 	xenstore-write "$usb/data/call" "$usb_calls $*" &&
 		wait_for "an answer of the driver domain: $*" has_answered || return
 	xenstore-read "$usb/data/output" >"$T/usb.log"
-	return "$(xenstore-read "$usb/data/answer" | cut -d' ' -f2)"
+	return "${answer#* }"
 }
 
 has_answered()
 {
-	[ "$(xenstore-read "$usb/data/answer" 2>/dev/null | cut -d' ' -f1)" = "$usb_calls" ]
+	answer=$(xenstore-read "$usb/data/answer" 2>/dev/null)
+	[ "${answer% *}" = "$usb_calls" ]
 }
 
 usb_complains()
@@ -61,29 +63,36 @@ make_driver_domain()
 	copy_with_libraries "$root" $USB_PROGRAMS || return
 	cp "$(command -v busybox)" "$root/bin/busybox"
 	cp -p "$T/scripts/block" "$T"/scripts/*.sh "$root/etc/xen/scripts"
-	cp -p "$T/program" "$root/etc/xen/scripts/block-diskseq"
-	cp "$T/block" "$root/etc/xen/scripts/block-stock"
+	cp -p "$T/program" "$root/etc/xen/scripts/block-diskseq.real"
+	cp -p "$T/block" "$root/etc/xen/scripts/block-stock"
 	cp "$INTERFERE" "$root/interfere.so"
-	cp "${INTERFERE%/*}/storm" "$root/bin"
-	# Xen's own script is here to lose the race.
+	# If there is /swap, the stick becomes STICK-B just before blkback is told of
+	# it, by the program or by Xen's own script; what plug says goes to /swapped.
+	cat >"$root/etc/xen/scripts/block-diskseq" <<-'EOF'
+		#!/bin/busybox sh
+		[ ! -e /swap ] || {
+			rm /swap
+			export LD_PRELOAD=/interfere.so INTERFERE_AT=xs_transaction_end \
+				INTERFERE_DO=run INTERFERE_HOOK='plug STICK-B >/swapped'
+		}
+		exec /etc/xen/scripts/block-diskseq.real "$@"
+	EOF
 	cat >>"$root/etc/xen/scripts/hotplugpath.sh" <<-'EOF'
 		bindir=/wrap
 	EOF
 	cat >"$root/wrap/xenstore-write" <<-'EOF'
 		#!/bin/busybox sh
 		case "$*" in
-		*/physical-device\ *) [ ! -e /swap ] || { rm /swap; plug STICK-B; } ;;
+		*/physical-device\ *) [ ! -e /swap ] || { rm /swap; plug STICK-B >/swapped; } ;;
 		esac
 		exec /bin/xenstore-write "$@"
 	EOF
-	# plug LABEL: out with the stick, in with another one; LABEL by LABEL
+	# plug LABEL: out with the stick, in with another one, which says LABEL; prints
+	# the number of that one and what its device is, such as "5 8:0"
 	cat >"$root/bin/plug" <<-'EOF'
 		#!/bin/busybox sh
 		cd /sys/bus/pseudo/drivers/scsi_debug
 		[ "$(cat add_host)" = 0 ] || echo -1 >add_host
-		while [ -e /sys/block/sda/size ] && [ ! -e /held ]; do
-			usleep 20000
-		done
 		echo 1 >add_host
 		disk=
 		sticks=/sys/bus/pseudo/devices/adapter*/host*/target*/*/block/sd*
@@ -91,7 +100,7 @@ make_driver_domain()
 			usleep 20000
 		done
 		printf %s "$1" | dd of="/dev/${disk##*/}" conv=sync,fsync 2>/dev/null
-		cat "$disk/diskseq"
+		echo "$(cat "$disk/diskseq") $(stat -c %t:%T "/dev/${disk##*/}")"
 	EOF
 	cat >"$root/init" <<-'EOF'
 		#!/bin/busybox sh
@@ -111,17 +120,15 @@ make_driver_domain()
 		exec </dev/hvc0 >/dev/hvc0 2>&1
 		echo 1 >/sys/bus/pseudo/drivers/scsi_debug/per_host_store
 		xl devd -F >/var/log/xen/devd.log 2>&1 &
-		id=$(xenstore-read domid)
 		answered=0
 		xenstore-write data/answer "0 0"
 		echo driver domain is up
-		while :; do
+		# No process is started while there is no call: Xen's own script has
+		# 40 s, and needs most of them here.
+		xenstore-watch data/call | while read -r _; do
 			call=$(xenstore-read data/call 2>/dev/null)
 			n=${call%% *}
-			if [ "${n:-0}" = "$answered" ]; then
-				usleep 100000
-				continue
-			fi
+			[ "${n:-0}" != "$answered" ] || continue
 			output=$(eval "${call#* }" 2>&1)
 			status=$?
 			xenstore-write data/output "$output"
@@ -129,7 +136,8 @@ make_driver_domain()
 			answered=$n
 		done
 	EOF
-	chmod +x "$root/init" "$root/bin/plug" "$root/wrap/xenstore-write"
+	chmod +x "$root/init" "$root/bin/plug" "$root/wrap/xenstore-write" \
+		"$root/etc/xen/scripts/block-diskseq"
 	(cd "$root" && find . | busybox cpio -o -H newc 2>/dev/null) >"$T/usb.initrd"
 	rm -rf "$root"
 	no_stick_yet="scsi_debug.add_host=0 scsi_debug.dev_size_mb=1"
@@ -146,9 +154,8 @@ make_driver_domain()
 
 driver_domain_starts()
 {
-	make_driver_domain || return
+	[ -e "$T/usb.config" ] || make_driver_domain || return
 	xl create -q "$T/usb.config" >"$T/xl.log" 2>&1 || xl_complains || return
-	rm "$T/usb.initrd"
 	usb=/local/domain/$(xl domid $USB)
 	# The directory of the guest's xvdb.
 	usb_backend=$usb/backend/vbd/$(xl domid "$GUEST")/$XVDB
@@ -190,24 +197,74 @@ usb_refuses()
 	esac
 }
 
+# plug LABEL: its number is $number then, and its device $device
+plug()
+{
+	in_usb plug "$1" || usb_complains || return
+	read -r number device <"$T/usb.log"
+}
+
 disk_of_a_driver_domain_is_the_stick()
 {
-	in_usb plug STICK-A || usb_complains || return
-	number=$(cat "$T/usb.log")
+	plug STICK-A || return
 	xl_attach "/dev/disk/by-diskseq/$number" backend=$USB || xl_complains || return
 	wait_for "the stick in the guest" guest_says "xvdb has: STICK-A"
 	said=$?
 	uid=$(xenstore-read "$usb_backend/physical-device-uid")
-	in_usb head -c 18 /dev/sda
 	usb_give_up && [ $said = 0 ] && [ "$uid" = "$number" ]
 }
 
 # Between the choice of the user and the attach; xl is told a number.
 stick_that_was_swapped_is_refused()
 {
-	in_usb plug STICK-A || usb_complains || return
-	number=$(cat "$T/usb.log")
-	in_usb plug STICK-B || usb_complains || return
-	xl_attach "/dev/disk/by-diskseq/$number" backend=$USB
+	plug STICK-A || return
+	chosen=$number
+	chosen_device=$device
+	plug STICK-B || return
+	[ "$device" = "$chosen_device" ] ||
+		complain "it was $chosen_device, and is $device" || return
+	xl_attach "/dev/disk/by-diskseq/$chosen" backend=$USB
+	ktap_print_msg "xl: $?"
 	usb_refuses "has gone" && ! guest_says STICK-B
+}
+
+# Just before the program tells blkback, with the stick open.
+stick_that_is_swapped_during_the_attach_is_refused()
+{
+	plug STICK-A && in_usb touch /swap || return
+	xl_attach /dev/sda backend=$USB
+	ktap_print_msg "xl: $?"
+	usb_refuses "the backend refuses /dev/sda" && in_usb cat /swapped || usb_complains || return
+	ktap_print_msg "number $number on $device, then $(cat "$T/usb.log")"
+	! guest_says STICK-B
+}
+
+no_frontend()
+{
+	! xenstore-exists "/local/domain/$(xl domid "$GUEST")/device/vbd/$XVDB"
+}
+
+# While the guest has its disk.
+dead_driver_domain_leaves_nothing()
+{
+	# In the next one, numbers begin anew: not with this one.
+	plug STICK-C && plug STICK-D || return
+	stale=$number
+	xl_attach "/dev/disk/by-diskseq/$stale" backend=$USB || xl_complains || return
+	wait_for "the stick in the guest" guest_says "xvdb has: STICK-D" || return
+	xl destroy "$USB" >"$T/xl.log" 2>&1 || xl_complains || return
+	xl block-detach --force "$GUEST" xvdb >"$T/xl.log" 2>&1
+	ktap_print_msg "xl block-detach --force: $?, $(paste -sd' ' "$T/xl.log")"
+	wait_for "the end of the frontend in XenStore" no_frontend &&
+		wait_for "the end of the disk" guest_says "xvdb gone: STICK-D" &&
+		no_usb_backend
+}
+
+# A number that was stored is not that of the stick in the next driver domain.
+stale_number_is_refused_by_the_next_driver_domain()
+{
+	driver_domain_starts && plug STICK-E || return
+	[ "$number" != "$stale" ] || complain "$number again" || return
+	xl_attach "/dev/disk/by-diskseq/$stale" backend=$USB
+	usb_refuses "has gone" && ! guest_says STICK-E
 }

@@ -29,6 +29,9 @@ XEN_SCRIPTS=${XEN_SCRIPTS:-/etc/xen/scripts}
 GUEST=diskseq
 CONSOLE=/var/log/xen/console/guest-$GUEST.log
 XVDB=51728
+# To look all the time would keep the driver domain from its work.
+PAUSE=${WITH_DRIVER_DOMAIN:+0.5}
+PAUSE=${PAUSE:-0.1}
 backend=
 other=/local/domain/0/backend/vbd/99/51712
 
@@ -66,7 +69,7 @@ wait_for()
 		tries=$((tries - 1))
 		[ $tries -gt 0 ] ||
 			complain "waited in vain for: $what" || return
-		sleep 0.1
+		sleep "$PAUSE"
 	done
 }
 
@@ -889,7 +892,10 @@ DRIVER_DOMAIN="
 	driver_domain_starts
 	disk_of_a_driver_domain_is_the_stick
 	stick_that_was_swapped_is_refused
+	stick_that_is_swapped_during_the_attach_is_refused
 	readers_share_a_disk
+	dead_driver_domain_leaves_nothing
+	stale_number_is_refused_by_the_next_driver_domain
 	destroyed_guest_leaves_nothing
 "
 
